@@ -1,0 +1,12 @@
+# Provides LlvmPdb::LlvmPdb: LLVM's PDB reader, from the shared library of the version asked for.
+set(_root /usr/lib/llvm-${LlvmPdb_FIND_VERSION_MAJOR})
+find_path(LlvmPdb_INCLUDE_DIR llvm/DebugInfo/PDB/Native/NativeSession.h HINTS ${_root}/include)
+find_library(LlvmPdb_LIBRARY NAMES LLVM-${LlvmPdb_FIND_VERSION_MAJOR} HINTS ${_root}/lib)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(LlvmPdb REQUIRED_VARS LlvmPdb_LIBRARY LlvmPdb_INCLUDE_DIR)
+if(LlvmPdb_FOUND AND NOT TARGET LlvmPdb::LlvmPdb)
+  add_library(LlvmPdb::LlvmPdb UNKNOWN IMPORTED)
+  set_target_properties(LlvmPdb::LlvmPdb PROPERTIES IMPORTED_LOCATION ${LlvmPdb_LIBRARY})
+  target_include_directories(LlvmPdb::LlvmPdb SYSTEM INTERFACE ${LlvmPdb_INCLUDE_DIR})
+endif()
+mark_as_advanced(LlvmPdb_INCLUDE_DIR LlvmPdb_LIBRARY)

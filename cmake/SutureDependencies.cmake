@@ -1,0 +1,25 @@
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(zydis REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(LIEF REQUIRED)
+find_package(xxHash REQUIRED)
+
+# LLVM's PDB reader is used from its shared library alone: LLVMConfig.cmake would pull in every
+# development package that LLVM itself was built with.
+set(SUTURE_HAVE_LLVM OFF)
+if(SUTURE_WITH_LLVM)
+  find_package(LlvmPdb 19)
+  set(SUTURE_HAVE_LLVM ${LlvmPdb_FOUND})
+endif()
+
+if(SUTURE_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(SUTURE_BUILD_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

@@ -1,0 +1,5 @@
+include(CMakePackageConfigHelpers)
+
+install(TARGETS suture_engine EXPORT suture ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/engine DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/suture
+  FILES_MATCHING PATTERN "*.hpp" PATTERN "codes.def")

@@ -1,0 +1,20 @@
+message(STATUS "Suture ${PROJECT_VERSION}")
+foreach(item
+    "build type|${CMAKE_BUILD_TYPE}" "sanitizers|${SUTURE_SANITIZE}" "warnings as errors|${SUTURE_WERROR}"
+    "PDB reader (LLVM)|${SUTURE_HAVE_LLVM}" "samples|${SUTURE_BUILD_SAMPLES}" "tests|${SUTURE_BUILD_TESTS}"
+    "benchmarks|${SUTURE_BUILD_BENCH}")
+  string(REPLACE "|" ";" item "${item}")
+  list(GET item 0 name)
+  list(LENGTH item length)
+  set(value "none")
+  if(length GREATER 1)
+    list(GET item 1 value)
+  endif()
+  if(value STREQUAL "")
+    set(value "none")
+  endif()
+  message(STATUS "  ${name}: ${value}")
+endforeach()
+if(SUTURE_WITH_LLVM AND NOT SUTURE_HAVE_LLVM)
+  message(STATUS "  LLVM 19 was not found: PDB files will be refused with the reason symbols-unsupported")
+endif()

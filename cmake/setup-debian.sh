@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what Suture needs to build, test and run its samples on Debian 12.
+# Idempotent: silent when nothing is missing. Needs root (or sudo) only to install.
+set -euo pipefail
+
+packages=(
+  # build
+  g++ cmake ninja-build git pkg-config
+  libzydis-dev libzycore-dev liblief-dev libmbedtls-dev libxxhash-dev libspdlog-dev libfmt-dev libcli11-dev
+  nlohmann-json3-dev libssl-dev llvm-19-dev zlib1g-dev libzstd-dev
+  # tests and benchmarks
+  libgtest-dev libgmock-dev libbenchmark-dev osslsigncode
+  # samples: real PE programs, built by two compilers and run by Wine
+  clang-19 lld-19 llvm-19 gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine64 libwine python3
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "setup: installing ${#missing[@]} packages: ${missing[*]}" >&2
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo)
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() { "${as_root[@]}" apt-get -qq -y --no-install-recommends install "${missing[@]}" >"$log" 2>&1; }
+"${as_root[@]}" apt-get -qq update >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+install || { cat "$log" >&2; echo "setup: apt-get could not install the packages above" >&2; exit 1; }

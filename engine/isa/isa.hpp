@@ -1,0 +1,114 @@
+#pragma once
+
+#include "engine/core/address.hpp"
+#include "engine/core/byte_view.hpp"
+#include "engine/core/machine.hpp"
+#include "engine/core/result.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace suture::isa {
+
+/// How a baseline function is redirected. Values are those of the package format.
+enum class SiteKind : std::uint8_t {
+    x64_padded = 1,
+    x64_cave = 2,
+    x64_prologue = 3,
+    x64_tail = 4,
+    arm64_branch = 5,
+};
+
+/// "x64-padded", … : the spelling used in output and JSON.
+std::string_view name_of(SiteKind kind);
+std::optional<SiteKind> site_kind_from(std::uint8_t value);
+
+/// A redirect site: which bytes of the baseline are replaced.
+struct Site {
+    SiteKind kind = SiteKind::x64_padded;
+    Rva entry;                    ///< the function's first byte
+    std::uint32_t entry_size = 0; ///< bytes written at the entry: 2 (padded, cave), 5 (prologue, tail), 4 (arm64)
+    Rva pad;                      ///< padded and cave only: where the long branch goes, 5 bytes
+    std::uint32_t displaced = 0;  ///< bytes of whole instructions at the entry that the continuation must run
+
+    auto operator<=>(const Site&) const = default;
+    bool uses_pad() const { return kind == SiteKind::x64_padded || kind == SiteKind::x64_cave; }
+    /// True if no thread can have its instruction pointer strictly inside the bytes that change.
+    bool needs_no_stop() const { return kind != SiteKind::x64_prologue && kind != SiteKind::x64_tail; }
+};
+
+/// Bytes to put at an address. In a list they are to be written in order.
+struct CodeWrite {
+    Rva at;
+    Bytes bytes;
+};
+
+/// What is known of a function and its neighbourhood when a site is chosen or proved.
+struct SiteQuestion {
+    Rva entry;
+    std::uint32_t size = 0; ///< bytes of the function from its entry
+    ByteView code;          ///< bytes from the entry to the end of `size`
+    /// Fill before the entry that belongs to nobody else, ending at the entry; may be empty.
+    ByteView pad_before;
+    /// Fill after the function's last byte that belongs to nobody else; may be empty.
+    ByteView pad_after;
+    /// Offsets in (0, size) that something branches to or refers to, ascending.
+    std::span<const std::uint32_t> inner_targets;
+    /// Other unused pads (fill between functions) with their bytes, for x64-cave.
+    struct Pad {
+        Rva at;
+        ByteView bytes;
+    };
+    std::span<const Pad> caves;
+};
+
+/// An instruction set, as far as redirecting functions needs it. Every encoder takes the address its code will run
+/// at; nothing depends on the host. Stateless; obtained from isa_for().
+class Isa {
+  public:
+    virtual ~Isa() = default;
+
+    virtual Machine machine() const = 0;
+    /// Bytes between stubs of a page: 8 on both machines (DESIGN: 512 stubs to a page).
+    static constexpr std::uint32_t kStubSize = 8;
+    /// Bytes set aside for one continuation.
+    static constexpr std::uint32_t kContinuationSize = 64;
+    /// How far a stub may lie from any byte of the module, and a patch image from the module, in bytes.
+    virtual std::uint64_t reach() const = 0;
+
+    /// The best site for a function, or why there is none (site_none, with the particulars).
+    virtual Result<Site> choose_site(const SiteQuestion& question) const = 0;
+    /// Proves from the bytes found at the site (`entry_bytes` from the entry on, at least `site.displaced`; `pad_bytes`
+    /// the 5 bytes at the pad, where the kind has one) that the site is what it claims to be: whole instructions,
+    /// fill in the pad, a relocatable displaced part. Error: site_unproved.
+    virtual Result<void> prove_site(const Site& site, ByteView entry_bytes, ByteView pad_bytes) const = 0;
+    /// The writes that turn the site into a branch to `stub`, in the order in which they must be made (pad before
+    /// entry). Error: branch_out_of_reach.
+    virtual Result<std::vector<CodeWrite>> encode_site(const Site& site, Va module_base, Va stub) const = 0;
+    /// The stub at `stub`, kStubSize bytes, jumping through the 8-byte cell at `cell`. Error: branch_out_of_reach.
+    virtual Result<Bytes> encode_stub(Va stub, Va cell) const = 0;
+    /// The displaced instructions `displaced` (from address `entry`) relocated to run at `at`, and a branch back to
+    /// the instruction behind them; at most kContinuationSize bytes. Where the displaced part is a 2-byte no-op the
+    /// caller uses entry + 2 itself as the continuation. Errors: site_unproved (an instruction that cannot be
+    /// moved), branch_out_of_reach.
+    virtual Result<Bytes> encode_continuation(ByteView displaced, Va entry, Va at) const = 0;
+    /// True if the displaced bytes do nothing, so that the code behind them is the continuation.
+    virtual bool is_no_op(ByteView displaced) const = 0;
+    /// A direct jump at `at` to anywhere (a veneer: may use a literal behind it), for `size` see veneer_size().
+    virtual Bytes encode_veneer(Va at, Va destination) const = 0;
+    virtual std::uint32_t veneer_size() const = 0;
+    /// If `code` (at address `at`) starts with a jump that is not conditional: where it leads; for an indirect one
+    /// through memory, `indirect` is set and `to` is the address of the pointer.
+    struct Jump {
+        Va to;
+        bool indirect = false;
+    };
+    virtual std::optional<Jump> jump_at(ByteView code, Va at) const = 0;
+};
+
+/// The one place where a machine picks its instruction set. nullptr for a machine that is not supported.
+const Isa* isa_for(Machine machine);
+
+} // namespace suture::isa

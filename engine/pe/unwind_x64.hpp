@@ -1,0 +1,46 @@
+#pragma once
+
+#include "engine/pe/image.hpp"
+
+namespace suture::pe {
+
+/// An entry of the x64 exception directory (RUNTIME_FUNCTION; "x64 exception handling", Microsoft Learn).
+struct RuntimeFunction {
+    RvaRange range;
+    Rva unwind_info;
+
+    auto operator<=>(const RuntimeFunction&) const = default;
+};
+
+/// A decoded unwind operation. Operation numbers are UWOP_* of the same page.
+struct UnwindCode {
+    std::uint8_t prolog_offset = 0; ///< offset of the end of the prologue instruction, in bytes
+    std::uint8_t operation = 0;     ///< UWOP_*
+    std::uint8_t info = 0;          ///< register number or operation info
+    std::uint32_t operand = 0;      ///< allocation or save offset, scaled to bytes; 0 where there is none
+};
+
+/// UNWIND_INFO, versions 1 and 2.
+struct UnwindInfo {
+    std::uint8_t version = 1;
+    std::uint8_t flags = 0;                 ///< UNW_FLAG_EHANDLER 1, UHANDLER 2, CHAININFO 4
+    std::uint8_t prolog_size = 0;           ///< bytes
+    std::uint8_t frame_register = 0;        ///< 0: none
+    std::uint32_t frame_offset = 0;         ///< bytes
+    std::vector<UnwindCode> codes;          ///< in file order (descending prologue offset); epilog codes (6) included
+    std::optional<RuntimeFunction> chained; ///< the entry this one continues
+    std::optional<Rva> handler;             ///< language-specific handler
+    Rva handler_data;       ///< first byte of the language-specific data; of meaning with `handler` only
+    std::uint32_t size = 0; ///< bytes of UNWIND_INFO itself, handler data excluded
+};
+
+/// All entries in ascending order. Errors: pe_bad_directory (not ascending, overlapping, outside the image).
+Result<std::vector<RuntimeFunction>> runtime_functions_of(const Image& image);
+
+/// The UNWIND_INFO at `rva`. Errors: pe_bad_directory.
+Result<UnwindInfo> unwind_info_at(const Image& image, Rva rva);
+
+/// The entry that covers `rva`, or nullptr. `functions` must ascend.
+const RuntimeFunction* runtime_function_at(std::span<const RuntimeFunction> functions, Rva rva);
+
+} // namespace suture::pe
