@@ -1,0 +1,74 @@
+#pragma once
+
+#include "engine/core/hash.hpp"
+#include "engine/isa/isa.hpp"
+#include "engine/pe/identity.hpp"
+#include "engine/pe/unwind_x64.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace suture::package {
+
+/// One function of the baseline and what replaces it.
+struct Replacement {
+    std::string name;                ///< for people; empty where nothing names the function
+    Rva baseline;                    ///< entry in the baseline
+    std::uint32_t baseline_size = 0; ///< bytes
+    Digest baseline_digest;          ///< masked digest of [baseline, baseline + baseline_size)
+    isa::Site site;
+    Bytes entry_bytes;            ///< original bytes from the entry on: site.displaced of them
+    Bytes pad_bytes;              ///< original bytes at site.pad: 5 where the kind has a pad, else none
+    Rva patch;                    ///< entry of the replacement in the package image
+    std::uint32_t patch_size = 0; ///< bytes
+    bool loops_to_entry = false;  ///< its own code branches to its first byte
+
+    bool operator==(const Replacement&) const = default;
+};
+
+/// How a field of the package image is computed once base addresses are known. Values are those of the format.
+enum class FixupKind : std::uint8_t {
+    absolute64 = 1, ///< 8 bytes: baseline base + target + addend
+    rel32 = 2,      ///< 4 bytes, signed: (baseline base + target + addend) - (package base + source)
+};
+
+/// One field of the package image that refers to the baseline.
+struct Fixup {
+    FixupKind kind = FixupKind::rel32;
+    Rva source;              ///< the field, in the package image
+    Rva target;              ///< what it refers to, in the baseline
+    std::int32_t addend = 0; ///< bytes; for an x64 rel32 field at the end of its instruction: -4
+
+    auto operator<=>(const Fixup&) const = default;
+};
+
+/// A writable global that the update brings and the baseline has not; it lives in the package's .data.
+struct Global {
+    std::string name;       ///< empty where nothing names it
+    Rva at;                 ///< in the package image
+    std::uint32_t size = 0; ///< bytes
+
+    bool operator==(const Global&) const = default;
+};
+
+/// What a package says, apart from the bytes of its sections.
+struct Manifest {
+    Machine machine = Machine::x64;
+    std::string id;                 ///< free text of the publisher, UTF-8
+    std::uint32_t sequence = 1;     ///< monotonic per baseline, from 1
+    std::uint32_t min_sequence = 0; ///< lowest active sequence it may replace; 0: any, the bare baseline included
+    std::string module;             ///< file name of the baseline, e.g. "heartbeat.dll"
+    pe::HeaderIdentity baseline;
+    std::array<std::uint8_t, 32> baseline_sha256{}; ///< of the baseline file
+    std::array<std::uint8_t, 20> baseline_sha1{};   ///< of the baseline file
+    std::vector<pe::SectionIdentity> sections;      ///< the baseline's executable sections
+    std::vector<Replacement> functions;             ///< ascending by `baseline`
+    std::vector<Fixup> fixups;                      ///< ascending by `source`
+    std::vector<Global> globals;                    ///< ascending by `at`
+
+    bool operator==(const Manifest&) const = default;
+};
+
+} // namespace suture::package

@@ -1,0 +1,37 @@
+#include "engine/target/target.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::target {
+
+namespace {
+
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+} // namespace
+
+Result<Bytes> read_bytes(Target& target, Va at, std::uint64_t size) {
+    if (size > kMaxRead)
+        return fail(Code::target_read_failed,
+                    fmt::format("{} bytes at 0x{:x} are more than the limit of {}", size, at.value, kMaxRead));
+    Bytes bytes(static_cast<std::size_t>(size));
+    SUTURE_CHECK(target.read(at, bytes));
+    return bytes;
+}
+
+Result<Module> find_module(Target& target, std::string_view name) {
+    SUTURE_TRY(const auto modules, target.modules());
+    const auto same = [&](const Module& module) { return std::ranges::equal(module.name, name, {}, lower, lower); };
+    const auto found = std::ranges::find_if(modules, same);
+    if (found == modules.end())
+        return fail(Error(Code::module_not_loaded, fmt::format("{} is not among the {} modules of process {}", name,
+                                                               modules.size(), target.pid()))
+                        .in_image(std::string(name)));
+    return *found;
+}
+
+} // namespace suture::target

@@ -1,0 +1,114 @@
+#pragma once
+
+#include "engine/core/address.hpp"
+#include "engine/core/byte_view.hpp"
+#include "engine/core/machine.hpp"
+#include "engine/core/result.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace suture::target {
+
+/// A PE image that the process has loaded, as the process's own loader tells it.
+struct Module {
+    std::string name; ///< file name, e.g. "heartbeat.dll"
+    VaRange range;    ///< base and SizeOfImage
+    std::string path; ///< the file on this host; empty where it is not known
+};
+
+enum class Protection : std::uint8_t { read, read_write, read_execute };
+
+/// A stretch of the address space with one protection.
+struct Region {
+    VaRange range;
+    bool readable = false;
+    bool writable = false;
+    bool executable = false;
+};
+
+/// Pages to map. `content` is padded with zeros up to `range.size`; both ends of `range` are page aligned.
+struct Mapping {
+    VaRange range;
+    Bytes content;
+    Protection protection = Protection::read;
+};
+
+/// Registers of a stopped thread, on the side of the PE code: for a thread inside a system call of the platform, those
+/// with which the PE code will go on.
+struct ThreadState {
+    std::uint64_t id = 0; ///< OS thread id
+    Va ip;
+    Va sp;
+    std::array<std::uint64_t, 16>
+        registers{}; ///< x64: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15 (unwind numbers)
+    VaRange stack;   ///< limits of the stack that holds `sp`; empty where unknown
+    /// False where only ip, sp and the callee-saved registers are right (inside a system call).
+    bool volatile_registers = true;
+    /// Further instruction pointers of this thread that count as "executing there" (the native side).
+    std::vector<Va> other_ips;
+};
+
+/// All threads of the process, stopped. Destroying it lets them run on.
+class Stop {
+  public:
+    virtual ~Stop() = default;
+    /// Ascending by id.
+    virtual std::span<const ThreadState> threads() const = 0;
+    /// Puts bytes over code (or read-only data) that is mapped, reads them back and makes them visible to the
+    /// instruction fetch of every processor. Errors: target_write_failed.
+    virtual Result<void> write_code(Va at, ByteView bytes) = 0;
+    /// Lets the threads run on, with what went wrong if that fails. At most once; the destructor does it otherwise.
+    virtual Result<void> resume() = 0;
+};
+
+/// A process being patched: the whole boundary between the engine and an operating system.
+/// Every call may fail with target_gone or target_inaccessible besides what it lists. Not thread-safe.
+class Target {
+  public:
+    virtual ~Target() = default;
+
+    virtual std::uint64_t pid() const = 0;
+    virtual Machine machine() const = 0;
+    /// Bytes; a power of two.
+    virtual std::uint64_t page_size() const = 0;
+
+    /// Loaded modules in load order. Error: target_not_pe.
+    virtual Result<std::vector<Module>> modules() = 0;
+    /// Everything that is mapped or reserved, ascending, not overlapping: what lies between is free.
+    virtual Result<std::vector<Region>> regions() = 0;
+    /// Fills `into` completely or fails. Error: target_read_failed.
+    virtual Result<void> read(Va at, std::span<std::uint8_t> into) = 0;
+
+    /// Maps fresh pages, all of them or none; what is there already is never touched. The pages appear with their
+    /// content and are never writable from inside the target unless read_write is asked for. May be called while
+    /// stopped. Errors: target_map_failed.
+    virtual Result<void> map(std::span<const Mapping> mappings) = 0;
+    /// Puts new pages in place of mapped ones by one operation: every thread sees all of the old or all of the new. May
+    /// be called while stopped. Errors: target_map_failed.
+    virtual Result<void> replace(const Mapping& mapping) = 0;
+    /// Gives pages back that map() made. May be called while stopped. Errors: target_map_failed.
+    virtual Result<void> unmap(std::span<const VaRange> ranges) = 0;
+
+    /// Stops every thread. Errors: target_stop_failed.
+    virtual Result<std::unique_ptr<Stop>> stop() = 0;
+
+    /// Monotonic time.
+    virtual std::chrono::nanoseconds now() = 0;
+    /// Lets time pass between two attempts; the target runs on.
+    virtual void wait(std::chrono::nanoseconds duration) = 0;
+};
+
+/// `size` bytes at `at` as a fresh buffer. Errors: those of read(). `size` is limited to kMaxRead.
+inline constexpr std::uint64_t kMaxRead = std::uint64_t{2} << 30;
+Result<Bytes> read_bytes(Target& target, Va at, std::uint64_t size);
+
+/// The module with this file name (ASCII case does not matter), or module_not_loaded.
+Result<Module> find_module(Target& target, std::string_view name);
+
+} // namespace suture::target
