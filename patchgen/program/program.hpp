@@ -1,0 +1,155 @@
+#pragma once
+
+#include "engine/pe/debug.hpp"
+#include "engine/pe/exports.hpp"
+#include "engine/pe/imports.hpp"
+#include "engine/pe/load_config.hpp"
+#include "engine/pe/relocations.hpp"
+#include "engine/pe/unwind_x64.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace suture::program {
+
+/// Where a fact about an image comes from, best first.
+enum class Source : std::uint8_t { pdb, coff, exports, pdata, guard_table, call_target };
+
+/// How the bytes of a reference field make an address.
+enum class ReferenceKind : std::uint8_t {
+    /// 4- or 1-byte displacement of a call or jump, relative to the end of the instruction.
+    branch,
+    /// 4-byte displacement of a memory operand or LEA, relative to the end of the instruction.
+    rip_relative,
+    /// 8-byte field with a base relocation.
+    absolute,
+    /// 4-byte displacement or immediate that holds an RVA added to the image base in a register.
+    image_relative,
+};
+
+/// What the code does with the address.
+enum class Use : std::uint8_t {
+    call,    ///< direct call
+    jump,    ///< direct jump, conditional ones included
+    address, ///< the address itself is taken: nothing is known of how far it is used
+    read,    ///< `access_size` bytes are read
+    write,   ///< `access_size` bytes are written (and perhaps read)
+};
+
+/// A field in a function's code that refers to something by address.
+/// field value = target + addend - (address of the field), for branch and rip_relative.
+struct Reference {
+    std::uint32_t offset = 0; ///< of the field, from the function's entry
+    std::uint8_t size = 4;    ///< bytes of the field: 1, 4 or 8
+    ReferenceKind kind = ReferenceKind::branch;
+    Use use = Use::address;
+    std::uint32_t access_size = 0; ///< bytes accessed, for read and write
+    std::int32_t addend =
+        -4; ///< -(bytes from the field to the end of the instruction); 0 for absolute and image_relative
+    Rva target;
+    std::uint32_t instruction = 0; ///< offset of the instruction that holds the field
+
+    auto operator<=>(const Reference&) const = default;
+};
+
+/// A switch table that belongs to one function: 4-byte entries, each (target - base) or an RVA.
+struct JumpTable {
+    Rva at;
+    Rva base;                 ///< what is added to an entry; RVA 0 where entries are RVAs
+    std::vector<Rva> targets; ///< instruction starts inside the function (or one of its parts)
+
+    bool operator==(const JumpTable&) const = default;
+    RvaRange range() const { return {at, static_cast<std::uint32_t>(4 * targets.size())}; }
+};
+
+/// A stretch of code that is entered at its first byte: a function, or a separated (cold) part of one.
+struct Function {
+    RvaRange range;                          ///< entry and size in bytes; trailing fill excluded
+    std::vector<std::string> names;          ///< ascending, no repetition; several where code is folded; may be empty
+    Source source = Source::pdata;           ///< of the bounds
+    bool decoded = true;                     ///< false: the bytes are not all understood as code, see `undecoded`
+    std::string undecoded;                   ///< why, with the RVA
+    std::vector<std::uint32_t> instructions; ///< offsets of all instructions, ascending
+    std::vector<Reference> references;       ///< ascending by offset; those that stay within the function included
+    std::vector<JumpTable> jump_tables;      ///< ascending by `at`
+    std::vector<pe::RuntimeFunction> unwind; ///< entries of .pdata that cover it, ascending
+
+    /// The first name, or "sub_<rva in hex>".
+    std::string display_name() const;
+};
+
+/// Something in a data section that has its own address. Extents without a size from a symbol end at the next object
+/// or reference target, or at the end of the section.
+struct DataObject {
+    RvaRange range;
+    std::vector<std::string> names; ///< ascending; empty where only references lead here
+    bool size_known = false;        ///< the size comes from type information or a section contribution
+    bool writable = false;
+
+    bool operator==(const DataObject&) const = default;
+};
+
+/// Functions on which sources disagree.
+struct Conflict {
+    Rva at;
+    std::string detail; ///< what each source says
+};
+
+/// How to read an image.
+struct Options {
+    /// PDB or image with COFF symbols; empty: the PDB that the image names, beside the image, then its own COFF
+    /// symbols.
+    std::string symbols;
+    bool use_symbols = true;
+};
+
+/// An image as functions, data and references. Immutable; owns the file's bytes.
+class Program {
+  public:
+    /// Reads the file and what describes it. Errors: file_unreadable, those of engine/pe, symbols_unreadable,
+    /// symbols_mismatch (a PDB of another build), symbols_unsupported, image_unsupported (no code that can be
+    /// understood: packed, managed, Arm64EC).
+    static Result<std::unique_ptr<const Program>> load(const std::string& path, const Options& options);
+    virtual ~Program() = default;
+
+    virtual const std::string& path() const = 0;
+    virtual const pe::Image& image() const = 0;
+    /// Whole file.
+    virtual ByteView file() const = 0;
+
+    /// Ascending, not overlapping.
+    virtual std::span<const Function> functions() const = 0;
+    /// Ascending, not overlapping, together covering every data section's referenced or named parts.
+    virtual std::span<const DataObject> data() const = 0;
+    virtual std::span<const pe::ImportSlot> imports() const = 0;
+    virtual std::span<const pe::Export> exports() const = 0;
+    virtual std::span<const pe::Relocation> relocations() const = 0;
+    virtual std::span<const pe::RuntimeFunction> runtime_functions() const = 0;
+    virtual const pe::DebugInfo& debug() const = 0;
+    virtual const pe::LoadConfig& load_config() const = 0;
+    virtual std::span<const Conflict> conflicts() const = 0;
+    /// "pdb", "coff" or "image": what names came from.
+    virtual std::string_view symbol_source() const = 0;
+
+    /// The function whose range holds `rva`, or nullptr.
+    const Function* function_at(Rva rva) const;
+    const DataObject* data_at(Rva rva) const;
+    const pe::ImportSlot* import_at(Rva slot) const;
+    /// True if a base relocation covers the field at `rva`.
+    bool relocated(Rva rva) const;
+    /// Preferred-base pointer at a relocated field, as an RVA.
+    std::optional<Rva> pointer_at(Rva field) const;
+    /// Bytes between functions that are fill (no reference leads there, no symbol, all fill bytes), ascending: pads
+    /// for redirect sites.
+    virtual std::span<const RvaRange> pads() const = 0;
+    /// Offsets inside `function` that something branches or refers to (its own branches, other functions, jump
+    /// tables, pointers in data, unwind scopes), ascending, 0 excluded.
+    virtual std::vector<std::uint32_t> inner_targets(const Function& function) const = 0;
+};
+
+} // namespace suture::program
