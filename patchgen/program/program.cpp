@@ -1,0 +1,68 @@
+#include "patchgen/program/program.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::program {
+
+namespace {
+
+/// The element whose range holds `rva`, in a list that ascends and does not overlap.
+template <class T>
+const T* holding(std::span<const T> list, Rva rva) {
+    auto next = std::upper_bound(list.begin(), list.end(), rva,
+                                 [](Rva at, const T& element) { return at < element.range.begin; });
+    if (next == list.begin())
+        return nullptr;
+    --next;
+    return next->range.contains(rva) ? &*next : nullptr;
+}
+
+} // namespace
+
+std::string Function::display_name() const {
+    return names.empty() ? fmt::format("sub_{:x}", range.begin.value) : names.front();
+}
+
+const Function* Program::function_at(Rva rva) const {
+    return holding(functions(), rva);
+}
+
+const DataObject* Program::data_at(Rva rva) const {
+    return holding(data(), rva);
+}
+
+const pe::ImportSlot* Program::import_at(Rva slot) const {
+    const auto list = imports();
+    const auto at = std::lower_bound(list.begin(), list.end(), slot,
+                                     [](const pe::ImportSlot& import, Rva rva) { return import.slot < rva; });
+    return at != list.end() && at->slot == slot ? &*at : nullptr;
+}
+
+bool Program::relocated(Rva rva) const {
+    const auto list = relocations();
+    auto next = std::upper_bound(list.begin(), list.end(), rva,
+                                 [](Rva at, const pe::Relocation& relocation) { return at < relocation.at; });
+    if (next == list.begin())
+        return false;
+    --next;
+    return rva - next->at < next->size;
+}
+
+std::optional<Rva> Program::pointer_at(Rva field) const {
+    const auto list = relocations();
+    const auto at = std::lower_bound(list.begin(), list.end(), field,
+                                     [](const pe::Relocation& relocation, Rva rva) { return relocation.at < rva; });
+    if (at == list.end() || at->at != field || at->size != 8)
+        return std::nullopt;
+    const auto value = image().read<std::uint64_t>(field);
+    if (!value)
+        return std::nullopt;
+    const std::uint64_t rva = *value - image().image_base().value;
+    if (rva > image().size_of_image())
+        return std::nullopt;
+    return Rva{static_cast<std::uint32_t>(rva)};
+}
+
+} // namespace suture::program
