@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace suture::pe {
@@ -29,6 +30,11 @@ struct Section {
     bool readable() const { return (characteristics & 0x40000000u) != 0; }
     bool writable() const { return (characteristics & 0x80000000u) != 0; }
     bool discardable() const { return (characteristics & 0x02000000u) != 0; }
+    /// Bytes at the start of `range` that the file holds; the loader fills the rest with zeros. Raw data behind the
+    /// VirtualSize is alignment and belongs to no range.
+    std::uint32_t initialised_size() const {
+        return raw.value == 0 ? 0 : raw_size < range.size ? raw_size : range.size;
+    }
 };
 
 /// The data directories by index (Microsoft PE Format, "Optional Header Data Directories").
@@ -52,6 +58,8 @@ enum class Directory : std::uint8_t {
 /// file layout their raw data lies inside the file.
 class Image {
   public:
+    /// In the mapped layout `bytes` are SizeOfImage long; what follows is ignored. Trailing bytes of a file (symbols,
+    /// certificates, overlays) are part of bytes() and not looked at; limits.hpp holds what is taken at most.
     /// Errors: pe_bad_header, pe_truncated, pe_machine_unsupported (anything but x64 and Arm64).
     static Result<Image> parse(ByteView bytes, Layout layout);
 
@@ -79,6 +87,8 @@ class Image {
     /// The section that holds `rva`, or nullptr.
     const Section* section_at(Rva rva) const;
     const Section* section_named(std::string_view name) const;
+    /// True if all of `range` lies in one section, zero fill included.
+    bool in_one_section(RvaRange range) const;
 
     /// A data directory as it stands in the header, or an empty range where it is absent. For `certificates` the
     /// "RVA" is a file offset (PE Format). Not checked against the image; bytes_at() does that.
@@ -93,13 +103,17 @@ class Image {
     std::optional<ByteView> bytes_from(Rva rva) const;
     /// True if `rva` lies in the part of a section that the file does not hold and the loader fills with zeros.
     bool is_zero_fill(Rva rva) const;
-    /// Initial content of `range`, zero fill included, as a copy; nothing if part of it is in no section.
+    /// Initial content of `range`, zero fill included, as a copy; nothing if part of it is in no section. Sections that
+    /// adjoin may be crossed. The copy is as large as `range`, which an image may make 2 GiB: check sizes first.
     std::optional<Bytes> content(RvaRange range) const;
     template <class T>
     std::optional<T> read(Rva rva) const {
         const auto view = bytes_at(rva, sizeof(T));
         return view ? view->read<T>(0) : std::nullopt;
     }
+    /// The NUL-terminated string at `rva`, without its NUL, or nothing if no NUL follows within `limit` bytes of the
+    /// same section.
+    std::optional<std::string_view> string_at(Rva rva, std::size_t limit) const;
     /// Place in the file of an initialised RVA; file layout only.
     std::optional<FileOffset> file_offset(Rva rva) const;
 
