@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -56,7 +57,9 @@ struct SiteQuestion {
     ByteView pad_after;
     /// Offsets in (0, size) that something branches to or refers to, ascending.
     std::span<const std::uint32_t> inner_targets;
-    /// Other unused pads (fill between functions) with their bytes, for x64-cave.
+    /// Other unused pads (fill between functions) with their whole bytes, ascending, for x64-cave. Each byte of
+    /// them serves once: the caller takes [site.pad, site.pad + 5) out of the list before it asks for the next
+    /// function, and offers no bytes that it wants to keep as another function's pad_before or pad_after.
     struct Pad {
         Rva at;
         ByteView bytes;
@@ -78,11 +81,19 @@ class Isa {
     /// How far a stub may lie from any byte of the module, and a patch image from the module, in bytes.
     virtual std::uint64_t reach() const = 0;
 
-    /// The best site for a function, or why there is none (site_none, with the particulars).
+    /// Bytes that prove_site() wants to see before the 5 at a pad: a long NOP of fill may start that far ahead.
+    static constexpr std::uint32_t kPadContext = 10;
+    /// Bytes that prove_site() wants to see from the entry on: 5 that change, and the longest instruction at their end.
+    static constexpr std::uint32_t kEntryContext = 20;
+
+    /// The best site for a function, or why there is none (site_none, with the particulars). In order of preference:
+    /// padded, cave (the nearest window; of two equally near the lower), prologue, tail.
     virtual Result<Site> choose_site(const SiteQuestion& question) const = 0;
-    /// Proves from the bytes found at the site (`entry_bytes` from the entry on, at least `site.displaced`; `pad_bytes`
-    /// the 5 bytes at the pad, where the kind has one) that the site is what it claims to be: whole instructions,
-    /// fill in the pad, a relocatable displaced part. Error: site_unproved.
+    /// Proves from the bytes found that the site is what it claims to be: whole instructions, fill in the pad, a
+    /// relocatable displaced part. `entry_bytes`: kEntryContext bytes from the entry on (fewer where the section ends;
+    /// never fewer than max(entry_size, displaced)). `pad_bytes`: where the kind has a pad, the bytes that end with the
+    /// pad's 5, [pad - kPadContext, pad + 5); else ignored. Sites that are already written, this one and its
+    /// neighbours, are to be given with their original bytes. Error: site_unproved.
     virtual Result<void> prove_site(const Site& site, ByteView entry_bytes, ByteView pad_bytes) const = 0;
     /// The writes that turn the site into a branch to `stub`, in the order in which they must be made (pad before
     /// entry). Error: branch_out_of_reach.
@@ -90,9 +101,12 @@ class Isa {
     /// The stub at `stub`, kStubSize bytes, jumping through the 8-byte cell at `cell`. Error: branch_out_of_reach.
     virtual Result<Bytes> encode_stub(Va stub, Va cell) const = 0;
     /// The displaced instructions `displaced` (from address `entry`) relocated to run at `at`, and a branch back to
-    /// the instruction behind them; at most kContinuationSize bytes. Where the displaced part is a 2-byte no-op the
-    /// caller uses entry + 2 itself as the continuation. Errors: site_unproved (an instruction that cannot be
-    /// moved), branch_out_of_reach.
+    /// the instruction behind them; at most kContinuationSize bytes. No branch back follows a displaced part whose last
+    /// instruction never falls through (jump, return, ud2, fast-fail), which is what x64-tail requires, nor a call,
+    /// whose callee returns to the baseline itself: a displaced call pushes the address behind the original call, so
+    /// that no frame ever shows an address in a continuation. Where is_no_op(displaced) the caller uses entry +
+    /// displaced itself as the continuation. Errors: site_unproved (an instruction that cannot be moved),
+    /// branch_out_of_reach.
     virtual Result<Bytes> encode_continuation(ByteView displaced, Va entry, Va at) const = 0;
     /// True if the displaced bytes do nothing, so that the code behind them is the continuation.
     virtual bool is_no_op(ByteView displaced) const = 0;
@@ -106,6 +120,14 @@ class Isa {
         bool indirect = false;
     };
     virtual std::optional<Jump> jump_at(ByteView code, Va at) const = 0;
+
+    /// True if `bytes` (at least one) can be nothing but fill between functions. x64: all CC, or whole canonical NOPs
+    /// (90, 66 90, 0f 1f with a displacement of 0, each with 66 and 2e prefixes). Zeros are not fill: no linker fills
+    /// gaps in code with them, but tables in code hold them.
+    virtual bool is_fill(ByteView bytes) const = 0;
+    /// Bytes of the instruction that `code` starts with, or nothing if there is none (undefined, or cut off). Applied
+    /// again and again it gives the addresses at which a thread can stand within displaced bytes.
+    virtual std::optional<std::uint32_t> instruction_length(ByteView code) const = 0;
 };
 
 /// The one place where a machine picks its instruction set. nullptr for a machine that is not supported.

@@ -1,0 +1,43 @@
+#include "engine/isa/isa.hpp"
+
+#include "engine/isa/x64/x64_isa.hpp"
+
+#include <array>
+
+namespace suture::isa {
+
+namespace {
+
+struct KindName {
+    SiteKind kind;
+    std::string_view name;
+};
+
+constexpr std::array kKinds{
+    KindName{SiteKind::x64_padded, "x64-padded"},     KindName{SiteKind::x64_cave, "x64-cave"},
+    KindName{SiteKind::x64_prologue, "x64-prologue"}, KindName{SiteKind::x64_tail, "x64-tail"},
+    KindName{SiteKind::arm64_branch, "arm64-branch"},
+};
+
+} // namespace
+
+std::string_view name_of(SiteKind kind) {
+    for (const KindName& entry : kKinds)
+        if (entry.kind == kind)
+            return entry.name;
+    return "unknown";
+}
+
+std::optional<SiteKind> site_kind_from(std::uint8_t value) {
+    for (const KindName& entry : kKinds)
+        if (static_cast<std::uint8_t>(entry.kind) == value)
+            return entry.kind;
+    return std::nullopt;
+}
+
+const Isa* isa_for(Machine machine) {
+    static const x64::X64Isa x64_isa;
+    return machine == Machine::x64 ? &x64_isa : nullptr;
+}
+
+} // namespace suture::isa
