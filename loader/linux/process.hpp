@@ -1,0 +1,24 @@
+#pragma once
+
+#include "engine/core/result.hpp"
+#include "engine/target/target.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace suture::loader {
+
+/// A process of this machine that runs a PE image (a Wine process), by its Linux PID. Nothing in the process changes,
+/// and it is not left attached to: threads are stopped only within the calls of the Target that need it. While any
+/// tracer is attached, Wine's own ReadProcessMemory and WriteProcessMemory on that process fail; the calls here attach
+/// for well under a millisecond with few threads.
+///
+/// Errors: target_gone; target_inaccessible (another user's, already traced, a kernel thread, another machine's
+/// program); target_not_pe.
+Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid);
+
+/// PIDs of the processes that may be accessed and run a PE image, ascending.
+std::vector<std::uint64_t> list_processes();
+
+} // namespace suture::loader
