@@ -29,7 +29,7 @@ if(NOT SUTURE_SAMPLE_VARIANTS)
 endif()
 message(STATUS "Sample variants: ${SUTURE_SAMPLE_VARIANTS}")
 
-get_filename_component(SUTURE_SAMPLES_DIR ${CMAKE_CURRENT_LIST_DIR}/../samples ABSOLUTE)
+get_filename_component(SUTURE_SAMPLES_ROOT ${CMAKE_CURRENT_LIST_DIR}/.. ABSOLUTE)
 set(SUTURE_SAMPLES_OUTPUT ${CMAKE_BINARY_DIR}/samples)
 
 # SOURCE_DATE_EPOCH of each version: GNU ld's TimeDateStamp.
@@ -55,13 +55,15 @@ function(suture_sample_image output_variable)
     set(arg_OPTIMIZE -O2)
   endif()
 
+  # The prefix map keeps the build machine's paths out of the objects.
   set(compile ${arg_OPTIMIZE} -Wall -Wextra $<$<BOOL:${SUTURE_WERROR}>:-Werror> -DWIN32_LEAN_AND_MEAN
-    -I${SUTURE_SAMPLES_DIR} -ffile-prefix-map=${SUTURE_SAMPLES_DIR}/=)
+    -I${SUTURE_SAMPLES_ROOT} -ffile-prefix-map=${SUTURE_SAMPLES_ROOT}/=)
   list(TRANSFORM arg_DEFINES PREPEND -D OUTPUT_VARIABLE defines)
   list(APPEND compile ${defines})
   set(link -Wl,--dynamicbase,--high-entropy-va,--nxcompat)
   set(images ${arg_OUTPUT_DIR}/${arg_IMAGE})
-  set(environment SOURCE_DATE_EPOCH=${SUTURE_SAMPLE_DATE_${arg_VERSION}})
+  # LIBRARY_PATH would get into the PDB, and so into the image's PDB GUID.
+  set(environment --unset=LIBRARY_PATH SOURCE_DATE_EPOCH=${SUTURE_SAMPLE_DATE_${arg_VERSION}})
 
   if(arg_ENTRY)
     # -ffreestanding drops the unwind tables where they are not asked for.
@@ -115,12 +117,11 @@ function(suture_sample_image output_variable)
     if(NOT arg_VARIANT STREQUAL "gcc")
       list(APPEND language -Xclang -object-file-name=${name}.o)
     endif()
-    # From the samples' directory and by relative name, so that no path gets into the objects.
     add_custom_command(OUTPUT ${object}
-      COMMAND ${compiler} ${compile} ${language} -MD -MF ${object}.d -c ${source} -o ${object}
-      DEPENDS ${SUTURE_SAMPLES_DIR}/${source}
+      COMMAND ${compiler} ${compile} ${language} -MD -MF ${object}.d
+        -c ${SUTURE_SAMPLES_ROOT}/samples/${source} -o ${object}
+      DEPENDS ${SUTURE_SAMPLES_ROOT}/samples/${source}
       DEPFILE ${object}.d
-      WORKING_DIRECTORY ${SUTURE_SAMPLES_DIR}
       COMMENT "${arg_VARIANT}/${arg_VERSION}: compiling ${source}"
       COMMAND_EXPAND_LISTS VERBATIM)
     list(APPEND objects ${object})
@@ -134,7 +135,7 @@ function(suture_sample_image output_variable)
     list(APPEND link_with ${relative})
   endforeach()
   list(TRANSFORM images REPLACE "^.*/" "" OUTPUT_VARIABLE image_names)
-  # In the objects' directory, and then moved: linkers write the names that they are given into PDBs.
+  # In the objects' directory, and then copied: linkers write the names that they are given into PDBs.
   add_custom_command(OUTPUT ${images}
     COMMAND ${CMAKE_COMMAND} -E env ${environment}
       ${linker} ${link} ${object_names} ${link_with} ${libraries} -o ${arg_IMAGE}

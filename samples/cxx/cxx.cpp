@@ -1,5 +1,7 @@
 // C++ under a hotpatch: virtual functions, templates, std::string, and exceptions that cross none of the replaced
-// functions. UPDATED=0 and UPDATED=1 differ in a virtual function, a template and a function that builds a string.
+// functions. The update leaves this file alone; what it changes is in shapes.cpp.
+#include "samples/cxx/shapes.hpp"
+
 #include <windows.h>
 
 #include <atomic>
@@ -13,75 +15,12 @@
 namespace {
 
 constexpr DWORD kInterval = 100; // ms between lines
-constexpr int kTurns =
-    16; // of a worker, and then 1 ms of rest: there must be moments with all threads outside what changes
+// Of a worker, and then 1 ms of rest: there must be moments with all threads outside what changes.
+constexpr int kTurns = 16;
 
 std::atomic<std::uint64_t> caught;
 std::atomic<std::uint64_t> iterations;
 std::atomic<std::uint64_t> wrong;
-
-// ---- What the update changes --------------------------------------------------------------------------------------
-
-class Shape {
-  public:
-    virtual ~Shape() = default;
-    virtual int area() const = 0;
-    virtual int corners() const = 0;
-};
-
-class Rectangle final : public Shape {
-  public:
-    Rectangle(int width, int height) : width_(width), height_(height) {}
-    __attribute__((noinline)) int area() const override {
-#if UPDATED
-        return width_ * height_ + 1000;
-#else
-        return width_ * height_;
-#endif
-    }
-    int corners() const override {
-        return 4;
-    }
-
-  private:
-    int width_;
-    int height_;
-};
-
-// Two instantiations; only one of them is called with values that the change is seen on.
-template <typename Number>
-__attribute__((noinline)) Number total(const std::vector<Number>& numbers) {
-    Number sum{};
-    for (const Number& number : numbers) {
-#if UPDATED
-        if (number < Number{})
-            continue;
-#endif
-        sum += number;
-    }
-    return sum;
-}
-
-__attribute__((noinline)) std::string describe(int value) {
-#if UPDATED
-    return "value " + std::to_string(value) + ", checked and found to be right";
-#else
-    return "value " + std::to_string(value);
-#endif
-}
-
-// ---- What the update leaves alone ---------------------------------------------------------------------------------
-
-class Triangle final : public Shape {
-  public:
-    Triangle(int base, int height) : base_(base), height_(height) {}
-    __attribute__((noinline)) int area() const override { return base_ * height_ / 2; }
-    int corners() const override { return 3; }
-
-  private:
-    int base_;
-    int height_;
-};
 
 __attribute__((noinline)) int parse(const std::string& text) {
     int value = 0;
@@ -104,7 +43,7 @@ __attribute__((noinline)) bool throws_and_catches() {
 }
 
 struct Answers {
-    int rectangle = 0;
+    int box = 0;
     int triangle = 0;
     int corners = 0;
     int whole = 0;
@@ -114,7 +53,7 @@ struct Answers {
 
 __attribute__((noinline)) Answers ask(const std::vector<std::unique_ptr<Shape>>& shapes) {
     Answers answers;
-    answers.rectangle = shapes[0]->area();
+    answers.box = shapes[0]->area();
     answers.triangle = shapes[1]->area();
     for (const auto& shape : shapes)
         answers.corners += shape->corners();
@@ -125,14 +64,14 @@ __attribute__((noinline)) Answers ask(const std::vector<std::unique_ptr<Shape>>&
 }
 
 bool plausible(const Answers& answers) {
-    return (answers.rectangle == 12 || answers.rectangle == 1012) && answers.triangle == 6 && answers.corners == 7 &&
+    return (answers.box == 12 || answers.box == 1012) && answers.triangle == 6 && answers.corners == 7 &&
            (answers.whole == 2 || answers.whole == 4) && answers.real == 2.0 &&
            (answers.text == "value 7" || answers.text == "value 7, checked and found to be right");
 }
 
 std::vector<std::unique_ptr<Shape>> make_shapes() {
     std::vector<std::unique_ptr<Shape>> shapes;
-    shapes.push_back(std::make_unique<Rectangle>(3, 4));
+    shapes.push_back(std::make_unique<Box>(3, 4));
     shapes.push_back(std::make_unique<Triangle>(3, 4));
     return shapes;
 }
@@ -184,7 +123,7 @@ int main(int argc, char** argv) {
         std::fprintf(out,
                      "line=%d virtual=%d other_virtual=%d corners=%d template=%d other_template=%d caught=%llu "
                      "iterations=%llu wrong=%llu text=%s\n",
-                     number, answers.rectangle, answers.triangle, answers.corners, answers.whole,
+                     number, answers.box, answers.triangle, answers.corners, answers.whole,
                      static_cast<int>(answers.real * 10), static_cast<unsigned long long>(caught.load()),
                      static_cast<unsigned long long>(iterations.load()), static_cast<unsigned long long>(wrong.load()),
                      answers.text.c_str());

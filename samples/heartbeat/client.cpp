@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -40,6 +41,13 @@ int leak(Connection& connection, unsigned claimed) {
     return reply.status == Status::ok ? 0 : 3;
 }
 
+// What `leak` in a session claims: the number behind it, else up to the end of the session's own token.
+unsigned claim_from(const std::string& word) {
+    unsigned claimed = kPayload + kToken;
+    std::from_chars(word.data(), word.data() + word.size(), claimed);
+    return claimed;
+}
+
 // One connection, one command a line, one reply line each, until the input ends.
 int session(Connection& connection) {
     std::string line;
@@ -56,9 +64,9 @@ int session(Connection& connection) {
             fmt::print("{}\n",
                        in_words(connection.ask({Type::heartbeat, static_cast<unsigned>(rest.size()), as_bytes(rest)})));
         else if (command == "leak")
-            fmt::print("{}\n", in_words(connection.ask({Type::heartbeat, kPayload + kToken, as_bytes("bird")})));
+            fmt::print("{}\n", in_words(connection.ask({Type::heartbeat, claim_from(rest), as_bytes("bird")})));
         else
-            fmt::print("unknown command: {} (status, echo TEXT, beat TEXT, leak, quit)\n", command);
+            fmt::print("unknown command: {} (status, echo TEXT, beat TEXT, leak [CLAIM], quit)\n", command);
         std::fflush(stdout);
     }
     return 0;

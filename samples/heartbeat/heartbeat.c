@@ -1,8 +1,8 @@
 // The protocol logic of the heartbeat service. UPDATED=0 is the program with the hole, UPDATED=1 the fixed one.
 #define HEARTBEAT_BUILDING_DLL
-#include "heartbeat/heartbeat.h"
+#include "samples/heartbeat/heartbeat.h"
 
-#include "support/text.h"
+#include "samples/support/text.h"
 
 #include <windows.h>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "heartbeat/protocol.h"
+#include "samples/heartbeat/protocol.h"
 
 // The interface of heartbeat.dll.
 

@@ -1,8 +1,8 @@
 // heartbeat.exe: TCP on loopback around heartbeat.dll. The main thread accepts; each worker serves the connections
 // handed to it in one select() loop.
 #define FD_SETSIZE 576 // every session, and the wake-up socket; winsock2.h reads it
-#include "heartbeat/heartbeat.h"
-#include "support/program.h"
+#include "samples/heartbeat/heartbeat.h"
+#include "samples/support/program.h"
 
 #include <winsock2.h>
 
@@ -219,9 +219,12 @@ static void announce(uint32_t port) {
     write_text(GetStdHandle(STD_OUTPUT_HANDLE), &line);
 }
 
+static const char* const option_names[] = {"--port", "--port-file", "--threads"};
+
 void program_entry(void) {
     static WSADATA data;
     struct sockaddr_in address;
+    require_options(option_names, sizeof option_names / sizeof *option_names);
     uint32_t worker_count = option_number("--threads", kDefaultWorkers);
     if (worker_count < 1 || worker_count > kMaxWorkers)
         fail("--threads: 1 to 64");

@@ -1,4 +1,4 @@
-#include "support/program.h"
+#include "samples/support/program.h"
 
 static BOOL same_text(const char* left, const char* right) {
     while (*left && *left == *right)
@@ -22,6 +22,18 @@ static const char* next_word(const char* line, char* word, size_t capacity) {
     }
     word[size] = 0;
     return line;
+}
+
+void require_options(const char* const* names, size_t count) {
+    char word[MAX_PATH];
+    const char* line = next_word(GetCommandLineA(), word, sizeof word); // the program
+    while (line && (line = next_word(line, word, sizeof word))) {
+        size_t at = 0;
+        while (at < count && !same_text(word, names[at]))
+            ++at;
+        if (at == count || !(line = next_word(line, word, sizeof word)))
+            fail("an option that is not known, or has no value");
+    }
 }
 
 BOOL option_text(const char* name, char* value, size_t capacity) {

@@ -1,11 +1,13 @@
 #pragma once
 
-#include "support/text.h"
+#include "samples/support/text.h"
 
 #include <windows.h>
 
 // What a program without a C runtime needs: its options, its output, its end.
 
+// Ends the process where the command line has a word that is none of the names, nor the value after one of them.
+void require_options(const char* const* names, size_t count);
 // The word after `--name` on the command line, copied to `value`, or FALSE where there is none.
 BOOL option_text(const char* name, char* value, size_t capacity);
 // The same as a decimal number, or `otherwise`.

@@ -1,4 +1,4 @@
-#include "support/text.h"
+#include "samples/support/text.h"
 
 void text_append(Text* text, const char* string) {
     while (*string && text->size < text->capacity)
