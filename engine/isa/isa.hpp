@@ -35,6 +35,8 @@ struct Site {
     std::uint32_t displaced = 0;  ///< bytes of whole instructions at the entry that the continuation must run
 
     auto operator<=>(const Site&) const = default;
+    /// Bytes at the entry that are kept to restore the site and to make its continuation.
+    std::uint32_t original_size() const { return displaced > entry_size ? displaced : entry_size; }
     bool uses_pad() const { return kind == SiteKind::x64_padded || kind == SiteKind::x64_cave; }
     /// True if no thread can have its instruction pointer strictly inside the bytes that change.
     bool needs_no_stop() const { return kind != SiteKind::x64_prologue && kind != SiteKind::x64_tail; }
@@ -81,6 +83,8 @@ class Isa {
     /// How far a stub may lie from any byte of the module, and a patch image from the module, in bytes.
     virtual std::uint64_t reach() const = 0;
 
+    /// Bytes of the branch that a pad holds.
+    static constexpr std::uint32_t kPadSize = 5;
     /// Bytes that prove_site() wants to see before the 5 at a pad: a long NOP of fill may start that far ahead.
     static constexpr std::uint32_t kPadContext = 10;
     /// Bytes that prove_site() wants to see from the entry on: 5 that change, and the longest instruction at their end.
