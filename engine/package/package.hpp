@@ -19,7 +19,7 @@ struct Replacement {
     std::uint32_t baseline_size = 0; ///< bytes
     Digest baseline_digest;          ///< masked digest of [baseline, baseline + baseline_size)
     isa::Site site;
-    Bytes entry_bytes;            ///< original bytes from the entry on: site.displaced of them
+    Bytes entry_bytes;            ///< original bytes from the entry on: site.original_size() of them
     Bytes pad_bytes;              ///< original bytes at site.pad: 5 where the kind has a pad, else none
     Rva patch;                    ///< entry of the replacement in the package image
     std::uint32_t patch_size = 0; ///< bytes

@@ -26,6 +26,8 @@ class Package {
     const std::vector<pe::ImportSlot>& imports() const { return imports_; }
     /// Unwind data of the replacements.
     const std::vector<pe::RuntimeFunction>& runtime_functions() const { return runtime_functions_; }
+    /// XXH3-128 of the file less what a signature changes: tells packages apart.
+    Digest digest() const { return digest_; }
     /// Offset and size of the certificate table, size 0 where the package is not signed.
     FileOffset certificates() const { return certificates_; }
     std::uint32_t certificates_size() const { return certificates_size_; }
@@ -38,6 +40,7 @@ class Package {
     std::vector<pe::Relocation> relocations_;
     std::vector<pe::ImportSlot> imports_;
     std::vector<pe::RuntimeFunction> runtime_functions_;
+    Digest digest_;
     FileOffset certificates_;
     std::uint32_t certificates_size_ = 0;
 };

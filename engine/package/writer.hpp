@@ -4,8 +4,8 @@
 
 namespace suture::package {
 
-/// A section of the package image whose content the generator has laid out. RVAs ascend in steps of kPageSize, the
-/// first is kFirstSection.
+/// A section of the package image whose content the generator has laid out; never empty. The first begins at
+/// kFirstSection, each further one at the next multiple of kPageSize behind the virtual end of the one before it.
 struct SectionContent {
     std::string name; ///< ".text", ".rdata" or ".data", each at most once and in this order
     Rva rva;
@@ -34,7 +34,8 @@ struct ImportTable {
     std::vector<Rva> slots; ///< one per request, in the order of the requests
 };
 
-/// Lays out an import table at `at` (8-byte aligned). Requests may be in any order; the bytes do not depend on it.
+/// Lays out an import table at `at` (8-byte aligned). Requests may be in any order; the bytes do not depend on it. The
+/// same request twice has one slot. For no requests, leave Contents::imports empty.
 ImportTable build_import_table(std::vector<ImportRequest> requests, Rva at);
 
 /// Everything that becomes a package.

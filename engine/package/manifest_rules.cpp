@@ -1,0 +1,150 @@
+#include "engine/package/limits.hpp"
+#include "engine/package/manifest_record.hpp"
+#include "engine/package/plain_text.hpp"
+#include "engine/package/rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::package {
+
+namespace {
+
+std::unexpected<Error> malformed(std::string detail) {
+    return fail(Code::package_malformed, std::move(detail));
+}
+
+Result<void> check_text(std::string_view what, std::string_view text, std::size_t limit) {
+    if (text.size() > limit)
+        return malformed(fmt::format("{} of {} bytes, at most {} are taken", what, text.size(), limit));
+    if (!is_plain_text(text))
+        return malformed(fmt::format("{} is not UTF-8 without control characters", what));
+    return {};
+}
+
+bool in_one_section(const Manifest& manifest, RvaRange range) {
+    const auto after = std::ranges::upper_bound(manifest.sections, range.begin, {},
+                                                [](const pe::SectionIdentity& s) { return s.range.begin; });
+    return after != manifest.sections.begin() && std::prev(after)->range.contains(range);
+}
+
+Result<void> check_identity(const Manifest& manifest) {
+    const pe::HeaderIdentity& baseline = manifest.baseline;
+    SUTURE_CHECK(check_text("the id", manifest.id, kMaxId));
+    SUTURE_CHECK(check_text("the module name", manifest.module, kMaxModule));
+    if (manifest.module.empty() || manifest.module.find_first_of("/\\:") != std::string::npos)
+        return malformed("the module is not named by a file name");
+    if (baseline.machine != manifest.machine)
+        return malformed("package and baseline are for different machines");
+    if (!baseline.has_pdb && (baseline.pdb_age != 0 || baseline.pdb_guid != decltype(baseline.pdb_guid){}))
+        return malformed("a PDB is identified that the baseline has not");
+    if (manifest.min_sequence >= manifest.sequence)
+        return malformed(
+            fmt::format("sequence {} replaces nothing from {} on", manifest.sequence, manifest.min_sequence));
+    if (manifest.sections.size() > kMaxSections)
+        return malformed(
+            fmt::format("{} sections of the baseline, at most {} are taken", manifest.sections.size(), kMaxSections));
+    std::uint64_t previous_end = 0;
+    for (const pe::SectionIdentity& section : manifest.sections) {
+        if (section.range.size == 0 || section.range.begin.value < previous_end ||
+            section.range.end() > baseline.size_of_image)
+            return malformed(fmt::format("the baseline's section at 0x{:x} is empty, out of order or outside the image",
+                                         section.range.begin.value));
+        previous_end = section.range.end();
+    }
+    return {};
+}
+
+/// Bytes of the baseline that belong to a site: those it replaces and those its continuation runs.
+RvaRange entry_range(const isa::Site& site) {
+    return {site.entry, site.original_size()};
+}
+
+Result<void> check_site(const Manifest& manifest, const Replacement& function) {
+    const isa::Site& site = function.site;
+    const bool for_arm64 = site.kind == isa::SiteKind::arm64_branch;
+    if (for_arm64 != (manifest.machine == Machine::arm64))
+        return malformed("the site is for another machine");
+    if (site.entry != function.baseline || site.entry_size != entry_size_of(site.kind))
+        return malformed("the site does not lie at the function's entry");
+    // Only a tail has fewer instructions than it replaces bytes; padding follows them.
+    const bool is_tail = site.kind == isa::SiteKind::x64_tail;
+    if (site.displaced == 0 || site.displaced > kMaxDisplaced || (site.displaced < site.entry_size) != is_tail ||
+        (for_arm64 && site.displaced != site.entry_size))
+        return malformed(fmt::format("{} bytes are displaced", site.displaced));
+    if (function.entry_bytes.size() != entry_range(site).size)
+        return malformed(fmt::format("{} bytes of the entry are given", function.entry_bytes.size()));
+    if (function.pad_bytes.size() != (site.uses_pad() ? isa::Isa::kPadSize : 0) ||
+        (!site.uses_pad() && site.pad.value != 0))
+        return malformed("the pad does not suit the kind of site");
+    if (!in_one_section(manifest, entry_range(site)) ||
+        (site.uses_pad() && !in_one_section(manifest, {site.pad, isa::Isa::kPadSize})))
+        return malformed("the site lies outside the baseline's code");
+    return {};
+}
+
+Result<void> check_functions(const Manifest& manifest) {
+    if (manifest.functions.size() > kMaxFunctions)
+        return malformed(fmt::format("{} functions, at most {} are taken", manifest.functions.size(), kMaxFunctions));
+    std::vector<RvaRange> sites;
+    const Replacement* previous = nullptr;
+    for (const Replacement& function : manifest.functions) {
+        SUTURE_CHECK(check_text("the name of a function", function.name, kMaxName));
+        const auto bad = [&](Error error) { return fail(std::move(error.at(function.baseline))); };
+        if (previous && function.baseline <= previous->baseline)
+            return bad(malformed("the functions are not in ascending order").error());
+        if (function.baseline_size == 0 || !in_one_section(manifest, {function.baseline, function.baseline_size}))
+            return bad(malformed("the function lies outside the baseline's code").error());
+        if (auto site = check_site(manifest, function); !site)
+            return bad(std::move(site).error());
+        sites.push_back(entry_range(function.site));
+        if (function.site.uses_pad())
+            sites.push_back({function.site.pad, isa::Isa::kPadSize});
+        previous = &function;
+    }
+    std::ranges::sort(sites);
+    const auto overlap = std::ranges::adjacent_find(sites, [](RvaRange a, RvaRange b) { return a.overlaps(b); });
+    if (overlap != sites.end())
+        return fail(Error(Code::package_malformed, "two sites overlap").at(overlap->begin));
+    return {};
+}
+
+Result<void> check_fixups(const Manifest& manifest) {
+    if (manifest.fixups.size() > kMaxFixups)
+        return malformed(fmt::format("{} fixups, at most {} are taken", manifest.fixups.size(), kMaxFixups));
+    for (std::size_t i = 0; i < manifest.fixups.size(); ++i) {
+        const Fixup& fixup = manifest.fixups[i];
+        if (fixup.kind != FixupKind::absolute64 && fixup.kind != FixupKind::rel32)
+            return malformed(fmt::format("unknown kind of fixup {}", static_cast<unsigned>(fixup.kind)));
+        if (i > 0 && fixup.source <= manifest.fixups[i - 1].source)
+            return malformed("the fixups are not in ascending order");
+        if (fixup.target.value >= manifest.baseline.size_of_image)
+            return malformed(fmt::format("a fixup refers to 0x{:x}, outside the baseline", fixup.target.value));
+    }
+    return {};
+}
+
+Result<void> check_globals(const Manifest& manifest) {
+    if (manifest.globals.size() > kMaxGlobals)
+        return malformed(fmt::format("{} globals, at most {} are taken", manifest.globals.size(), kMaxGlobals));
+    std::uint64_t previous_end = 0;
+    for (const Global& global : manifest.globals) {
+        SUTURE_CHECK(check_text("the name of a global", global.name, kMaxName));
+        if (global.size == 0 || global.at.value < previous_end)
+            return malformed(fmt::format("the global at 0x{:x} is empty or out of order", global.at.value));
+        previous_end = RvaRange{global.at, global.size}.end();
+    }
+    return {};
+}
+
+} // namespace
+
+Result<void> check_manifest(const Manifest& manifest) {
+    SUTURE_CHECK(check_identity(manifest));
+    SUTURE_CHECK(check_functions(manifest));
+    SUTURE_CHECK(check_fixups(manifest));
+    return check_globals(manifest);
+}
+
+} // namespace suture::package

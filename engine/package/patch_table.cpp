@@ -1,0 +1,106 @@
+#include "engine/package/patch_table.hpp"
+
+#include "engine/package/byte_cursor.hpp"
+#include "engine/package/byte_writer.hpp"
+#include "engine/package/hot_patch_chunk.hpp"
+#include "engine/package/limits.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace suture::package {
+
+namespace {
+
+/// A record of every kind: two RVAs.
+struct Record {
+    std::uint32_t source;
+    std::uint32_t target;
+};
+static_assert(sizeof(Record) == 8);
+
+std::uint32_t opcode_of(FixupKind kind) {
+    return kind == FixupKind::absolute64 ? kChunkAbsolute : kChunkRel32;
+}
+
+/// Splits records into chunks of as many as the size field can say. `addend` stands before the records of fixups.
+void put_chunks(ByteWriter& out, std::uint32_t opcode, std::optional<std::int32_t> addend,
+                std::span<const Record> records) {
+    while (!records.empty()) {
+        const std::size_t count = std::min<std::size_t>(records.size(), kChunkSize);
+        out.put(opcode | static_cast<std::uint32_t>(count));
+        if (addend)
+            out.put(*addend);
+        for (const Record& record : records.first(count))
+            out.put(record);
+        records = records.subspan(count);
+    }
+}
+
+Result<void> take_functions(ByteCursor& in, std::uint32_t count, PatchTable& table) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+        SUTURE_TRY(const Record record, in.take<Record>());
+        table.functions.push_back({{record.source}, {record.target}});
+    }
+    if (table.functions.size() > kMaxFunctions)
+        return fail(Code::package_malformed, fmt::format("more than {} functions", kMaxFunctions));
+    return {};
+}
+
+Result<void> take_fixups(ByteCursor& in, std::uint32_t count, FixupKind kind, PatchTable& table) {
+    SUTURE_TRY(const auto addend, in.take<std::int32_t>());
+    for (std::uint32_t i = 0; i < count; ++i) {
+        SUTURE_TRY(const Record record, in.take<Record>());
+        table.fixups.push_back({kind, {record.source}, {record.target}, addend});
+    }
+    if (table.fixups.size() > kMaxFixups)
+        return fail(Code::package_malformed, fmt::format("more than {} fixups", kMaxFixups));
+    return {};
+}
+
+} // namespace
+
+Bytes encode_patch_table(const std::vector<Replacement>& functions, const std::vector<Fixup>& fixups) {
+    ByteWriter out;
+    std::vector<Record> records;
+    for (const Replacement& function : functions)
+        records.push_back({function.baseline.value, function.patch.value});
+    put_chunks(out, kChunkFunction, std::nullopt, records);
+
+    std::map<std::pair<std::uint32_t, std::int32_t>, std::vector<Record>> groups;
+    for (const Fixup& fixup : fixups)
+        groups[{opcode_of(fixup.kind), fixup.addend}].push_back({fixup.source.value, fixup.target.value});
+    for (const auto& [key, group] : groups)
+        put_chunks(out, key.first, key.second, group);
+    out.put(kChunkNone);
+    return out.take();
+}
+
+Result<PatchTable> decode_patch_table(ByteView bytes) {
+    ByteCursor in(bytes);
+    PatchTable table;
+    for (;;) {
+        SUTURE_TRY(const auto word, in.take<std::uint32_t>());
+        const std::uint32_t count = word & kChunkSize;
+        const std::uint32_t opcode = word & ~kChunkSize;
+        if (word == kChunkNone)
+            break;
+        if (count == 0)
+            return fail(Code::package_malformed, fmt::format("an empty chunk 0x{:08x}", word));
+        if (opcode == kChunkFunction)
+            SUTURE_CHECK(take_functions(in, count, table));
+        else if (opcode == kChunkAbsolute)
+            SUTURE_CHECK(take_fixups(in, count, FixupKind::absolute64, table));
+        else if (opcode == kChunkRel32)
+            SUTURE_CHECK(take_fixups(in, count, FixupKind::rel32, table));
+        else
+            return fail(Code::package_malformed, fmt::format("a chunk of unknown kind 0x{:08x}", word));
+    }
+    std::ranges::sort(table.fixups, {}, &Fixup::source);
+    table.size = static_cast<std::uint32_t>(bytes.size() - in.left());
+    return table;
+}
+
+} // namespace suture::package
