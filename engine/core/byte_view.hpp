@@ -1,6 +1,6 @@
 #pragma once
 
-#include <concepts>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -21,6 +21,8 @@ class ByteView {
   public:
     constexpr ByteView() = default;
     constexpr ByteView(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+    template <std::size_t N>
+    constexpr ByteView(const std::array<std::uint8_t, N>& bytes) : bytes_(bytes) {}
     ByteView(const Bytes& bytes) : bytes_(bytes) {}
     constexpr ByteView(const std::uint8_t* data, std::size_t size) : bytes_(data, size) {}
 

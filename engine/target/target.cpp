@@ -23,10 +23,14 @@ Result<Bytes> read_bytes(Target& target, Va at, std::uint64_t size) {
     return bytes;
 }
 
+bool same_file_name(std::string_view a, std::string_view b) {
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 Result<Module> find_module(Target& target, std::string_view name) {
     SUTURE_TRY(const auto modules, target.modules());
-    const auto same = [&](const Module& module) { return std::ranges::equal(module.name, name, {}, lower, lower); };
-    const auto found = std::ranges::find_if(modules, same);
+    const auto found =
+        std::ranges::find_if(modules, [&](const Module& module) { return same_file_name(module.name, name); });
     if (found == modules.end())
         return fail(Error(Code::module_not_loaded, fmt::format("{} is not among the {} modules of process {}", name,
                                                                modules.size(), target.pid()))

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace suture::target {
@@ -95,8 +96,18 @@ class Target {
     /// Gives pages back that map() made. May be called while stopped. Errors: target_map_failed.
     virtual Result<void> unmap(std::span<const VaRange> ranges) = 0;
 
+    /// Takes out what the implementation itself left in the process to do its work, once nothing of a patch remains
+    /// there. Error: target_map_failed.
+    virtual Result<void> leave() { return {}; }
+
     /// Stops every thread. Errors: target_stop_failed.
     virtual Result<std::unique_ptr<Stop>> stop() = 0;
+
+    /// The bytes of the file that the module was loaded from, as far as this host can read it; they are for naming
+    /// differences only, never for deciding. Error: file_unreadable.
+    virtual Result<Bytes> module_file(const Module& module) {
+        return fail(Code::file_unreadable, "the file of " + module.name + " is not known");
+    }
 
     /// Monotonic time.
     virtual std::chrono::nanoseconds now() = 0;
@@ -107,6 +118,9 @@ class Target {
 /// `size` bytes at `at` as a fresh buffer. Errors: those of read(). `size` is limited to kMaxRead.
 inline constexpr std::uint64_t kMaxRead = std::uint64_t{2} << 30;
 Result<Bytes> read_bytes(Target& target, Va at, std::uint64_t size);
+
+/// True if two module names mean the same file name: ASCII case does not matter.
+bool same_file_name(std::string_view a, std::string_view b);
 
 /// The module with this file name (ASCII case does not matter), or module_not_loaded.
 Result<Module> find_module(Target& target, std::string_view name);

@@ -1,0 +1,367 @@
+#include "engine/patch/ledger.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace suture::patch {
+
+namespace {
+
+// Room for the texts that a ledger keeps; longer ones are cut when they are written.
+constexpr std::size_t kMaxText = 256;
+constexpr std::size_t kMaxVersions = 4096;
+constexpr std::size_t kMaxSections = 96;
+// The longest site: 15 bytes of a last instruction that starts at byte 4.
+constexpr std::size_t kMaxEntryBytes = 32;
+constexpr std::size_t kMaxPadBytes = 5;
+constexpr std::size_t kMaxPages = 16;
+constexpr std::uint32_t kMagic = 0x474c'5553; // "SULG"
+constexpr std::uint32_t kFormat = 1;
+
+class Writer {
+  public:
+    template <class T>
+    void number(T value) {
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&value);
+        out_.insert(out_.end(), bytes, bytes + sizeof(T));
+    }
+    void bytes(ByteView view) { out_.insert(out_.end(), view.begin(), view.end()); }
+    void short_bytes(ByteView view) {
+        number(static_cast<std::uint16_t>(view.size()));
+        bytes(view);
+    }
+    void text(std::string_view text) {
+        text = text.substr(0, kMaxText);
+        short_bytes({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+    }
+    void range(VaRange range) {
+        number(range.begin.value);
+        number(range.size);
+    }
+    Bytes take() && { return std::move(out_); }
+    const Bytes& so_far() const { return out_; }
+
+  private:
+    Bytes out_;
+};
+
+// Reads until something does not fit; from then on everything it gives is zero and ok() is false.
+class Reader {
+  public:
+    explicit Reader(ByteView bytes) : bytes_(bytes) {}
+
+    template <class T>
+    T number() {
+        const auto value = bytes_.read<T>(at_);
+        if (!value) {
+            ok_ = false;
+            return T{};
+        }
+        at_ += sizeof(T);
+        return *value;
+    }
+    ByteView bytes(std::size_t size) {
+        const auto view = bytes_.slice(at_, size);
+        if (!view) {
+            ok_ = false;
+            return {};
+        }
+        at_ += size;
+        return *view;
+    }
+    Bytes short_bytes(std::size_t limit) {
+        const std::size_t size = count<std::uint16_t>(limit);
+        return bytes(size).copy();
+    }
+    std::string text() {
+        const Bytes raw = short_bytes(kMaxText);
+        return std::string(raw.begin(), raw.end());
+    }
+    VaRange range() {
+        const Va begin{number<std::uint64_t>()};
+        const auto size = number<std::uint64_t>();
+        if (size > ~begin.value)
+            ok_ = false;
+        return {begin, size};
+    }
+    Digest digest() {
+        Digest digest;
+        const ByteView view = bytes(digest.bytes.size());
+        if (ok_)
+            std::ranges::copy(view, digest.bytes.begin());
+        return digest;
+    }
+    template <class T>
+    T count(std::size_t limit) {
+        const T value = number<T>();
+        if (value > limit) {
+            ok_ = false;
+            return T{};
+        }
+        return value;
+    }
+    void require(bool condition) { ok_ = ok_ && condition; }
+    bool ok() const { return ok_; }
+    std::size_t position() const { return at_; }
+
+  private:
+    ByteView bytes_;
+    std::size_t at_ = 0;
+    bool ok_ = true;
+};
+
+void write_function(Writer& out, const LedgerFunction& function) {
+    out.number(static_cast<std::uint8_t>(function.site.kind));
+    out.number(function.site.entry.value);
+    out.number(function.site.entry_size);
+    out.number(function.site.pad.value);
+    out.number(function.site.displaced);
+    out.number(function.baseline_size);
+    out.short_bytes(function.entry_bytes);
+    out.short_bytes(function.pad_bytes);
+}
+
+LedgerFunction read_function(Reader& in) {
+    LedgerFunction function;
+    const auto kind = isa::site_kind_from(in.number<std::uint8_t>());
+    in.require(kind.has_value());
+    function.site.kind = kind.value_or(isa::SiteKind::x64_padded);
+    function.site.entry = Rva{in.number<std::uint32_t>()};
+    function.site.entry_size = in.number<std::uint32_t>();
+    function.site.pad = Rva{in.number<std::uint32_t>()};
+    function.site.displaced = in.number<std::uint32_t>();
+    function.baseline_size = in.number<std::uint32_t>();
+    function.entry_bytes = in.short_bytes(kMaxEntryBytes);
+    function.pad_bytes = in.short_bytes(kMaxPadBytes);
+    in.require(function.site.original_size() == function.entry_bytes.size());
+    in.require(function.pad_bytes.size() == (function.site.uses_pad() ? kMaxPadBytes : 0));
+    return function;
+}
+
+void write_version(Writer& out, const LedgerVersion& version) {
+    out.number(version.sequence);
+    out.text(version.id);
+    out.bytes(version.package.bytes);
+    out.range(version.image);
+    out.number(static_cast<std::uint16_t>(version.pages.size()));
+    for (const LedgerPages& pages : version.pages) {
+        out.range(pages.range);
+        out.number(static_cast<std::uint8_t>(pages.protection));
+        out.bytes(pages.digest.bytes);
+    }
+    for (const Va cell : version.cells)
+        out.number(cell.value);
+}
+
+LedgerVersion read_version(Reader& in, std::size_t functions) {
+    LedgerVersion version;
+    version.sequence = in.number<std::uint32_t>();
+    version.id = in.text();
+    version.package = in.digest();
+    version.image = in.range();
+    const auto pages = in.count<std::uint16_t>(kMaxPages);
+    for (std::size_t i = 0; i < pages && in.ok(); ++i) {
+        LedgerPages& one = version.pages.emplace_back();
+        one.range = in.range();
+        const auto protection = in.count<std::uint8_t>(static_cast<std::uint8_t>(target::Protection::read_execute));
+        one.protection = static_cast<target::Protection>(protection);
+        one.digest = in.digest();
+    }
+    for (std::size_t i = 0; i < functions && in.ok(); ++i)
+        version.cells.push_back(Va{in.number<std::uint64_t>()});
+    return version;
+}
+
+} // namespace
+
+const LedgerVersion* Ledger::version(std::uint32_t sequence) const {
+    const auto found = std::ranges::find(versions, sequence, &LedgerVersion::sequence);
+    return found == versions.end() ? nullptr : &*found;
+}
+
+Va Ledger::continuation(std::size_t index) const {
+    const LedgerFunction& function = functions[index];
+    const isa::Isa* isa = isa::isa_for(machine);
+    if (isa && isa->is_no_op(function.displaced()))
+        return module_range.begin + function.site.entry.value + function.site.displaced;
+    return block.continuation(static_cast<std::uint32_t>(index + 1));
+}
+
+Va Ledger::destination(std::size_t index, std::uint32_t sequence) const {
+    const LedgerVersion* const found = version(sequence);
+    if (!found || found->cells[index] == Va{0})
+        return continuation(index);
+    return found->cells[index];
+}
+
+Bytes serialize(const Ledger& ledger) {
+    Writer out;
+    out.number(kMagic);
+    out.number(kFormat);
+    out.number(static_cast<std::uint16_t>(ledger.machine));
+    out.number(ledger.block.base.value);
+    out.number(ledger.block.stub_pages);
+    out.number(ledger.block.ledger_pages);
+    out.text(ledger.module);
+    out.range(ledger.module_range);
+    out.number(ledger.baseline.time_date_stamp);
+    out.number(ledger.baseline.checksum);
+    out.number(ledger.baseline.size_of_image);
+    out.number(static_cast<std::uint8_t>(ledger.baseline.has_pdb));
+    out.bytes(ledger.baseline.pdb_guid);
+    out.number(ledger.baseline.pdb_age);
+    out.number(static_cast<std::uint16_t>(ledger.sections.size()));
+    for (const pe::SectionIdentity& section : ledger.sections) {
+        out.number(section.range.begin.value);
+        out.number(section.range.size);
+        out.bytes(section.digest.bytes);
+    }
+    out.number(static_cast<std::uint8_t>(ledger.phase));
+    out.number(ledger.active);
+    out.number(static_cast<std::uint32_t>(ledger.functions.size()));
+    for (const LedgerFunction& function : ledger.functions)
+        write_function(out, function);
+    out.number(static_cast<std::uint16_t>(ledger.versions.size()));
+    for (const LedgerVersion& version : ledger.versions)
+        write_version(out, version);
+    const Digest digest = digest_of(out.so_far());
+    out.bytes(digest.bytes);
+    return std::move(out).take();
+}
+
+Result<Ledger> parse_ledger(ByteView bytes) {
+    Reader in(bytes);
+    Ledger ledger;
+    in.require(in.number<std::uint32_t>() == kMagic);
+    in.require(in.number<std::uint32_t>() == kFormat);
+    if (!in.ok())
+        return fail(Code::ledger_damaged, "it does not start with the mark and version of a ledger");
+    const auto machine = in.number<std::uint16_t>();
+    in.require(machine == static_cast<std::uint16_t>(Machine::x64) ||
+               machine == static_cast<std::uint16_t>(Machine::arm64));
+    ledger.machine = static_cast<Machine>(machine);
+    ledger.baseline.machine = ledger.machine;
+    ledger.block.base = Va{in.number<std::uint64_t>()};
+    ledger.block.stub_pages = in.count<std::uint32_t>(Block::kMaxStubPages);
+    ledger.block.ledger_pages = in.count<std::uint32_t>(Block::kMaxLedgerPages);
+    in.require(ledger.block.stub_pages > 0 && ledger.block.ledger_pages > 0);
+    in.require(ledger.block.base.value % kPage == 0);
+    in.require(ledger.block.base.value < (std::uint64_t{1} << 48));
+    ledger.module = in.text();
+    ledger.module_range = in.range();
+    ledger.baseline.time_date_stamp = in.number<std::uint32_t>();
+    ledger.baseline.checksum = in.number<std::uint32_t>();
+    ledger.baseline.size_of_image = in.number<std::uint32_t>();
+    ledger.baseline.has_pdb = in.count<std::uint8_t>(1) != 0;
+    const ByteView guid = in.bytes(ledger.baseline.pdb_guid.size());
+    if (in.ok())
+        std::ranges::copy(guid, ledger.baseline.pdb_guid.begin());
+    ledger.baseline.pdb_age = in.number<std::uint32_t>();
+    const auto sections = in.count<std::uint16_t>(kMaxSections);
+    for (std::size_t i = 0; i < sections && in.ok(); ++i) {
+        pe::SectionIdentity& section = ledger.sections.emplace_back();
+        section.range.begin = Rva{in.number<std::uint32_t>()};
+        section.range.size = in.number<std::uint32_t>();
+        section.digest = in.digest();
+    }
+    const auto phase = in.number<std::uint8_t>();
+    in.require(phase >= static_cast<std::uint8_t>(Phase::preparing) &&
+               phase <= static_cast<std::uint8_t>(Phase::removing));
+    ledger.phase = static_cast<Phase>(phase);
+    ledger.active = in.number<std::uint32_t>();
+    const auto functions = in.count<std::uint32_t>(in.ok() ? ledger.block.slots() - 1 : 0);
+    for (std::size_t i = 0; i < functions && in.ok(); ++i)
+        ledger.functions.push_back(read_function(in));
+    const auto versions = in.count<std::uint16_t>(kMaxVersions);
+    for (std::size_t i = 0; i < versions && in.ok(); ++i)
+        ledger.versions.push_back(read_version(in, functions));
+    const std::size_t covered = in.position();
+    const Digest digest = in.digest();
+    if (!in.ok())
+        return fail(Code::ledger_damaged, fmt::format("a field before offset {} is out of bounds", covered));
+    if (digest != digest_of(*bytes.slice(0, covered)))
+        return fail(Code::ledger_damaged, "its digest does not match its content");
+    const auto ascending = [](const auto& list, auto key) {
+        return std::ranges::adjacent_find(list, std::ranges::greater_equal{}, key) == list.end();
+    };
+    if (!ascending(ledger.versions, &LedgerVersion::sequence) ||
+        (!ledger.versions.empty() && ledger.versions.front().sequence == 0) ||
+        (ledger.active != 0 && !ledger.version(ledger.active)))
+        return fail(Code::ledger_damaged, "its versions contradict each other");
+    return ledger;
+}
+
+Result<Bytes> committed_bytes(const Ledger& ledger) {
+    const Bytes record = serialize(ledger);
+    if (ledger.functions.size() >= ledger.block.slots() || record.size() > ledger.block.ledger().size)
+        return fail(
+            Error(Code::block_full, fmt::format("{} functions in {} versions need {} bytes of ledger, {} are reserved",
+                                                ledger.functions.size(), ledger.versions.size(), record.size(),
+                                                ledger.block.ledger().size))
+                .in_image(ledger.module));
+    Bytes bytes(static_cast<std::size_t>(ledger.block.committed().size));
+    const auto put_cell = [&](std::size_t slot, std::uint64_t value) {
+        std::memcpy(bytes.data() + slot * sizeof(value), &value, sizeof(value));
+    };
+    put_cell(0, block_mark(ledger.block.stub_pages));
+    for (std::size_t i = 0; i < ledger.functions.size(); ++i)
+        put_cell(i + 1, ledger.destination(i, ledger.active).value);
+    std::ranges::copy(record, bytes.begin() + static_cast<std::ptrdiff_t>(ledger.block.cells().size));
+    return bytes;
+}
+
+std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections) {
+    constexpr std::uint64_t kFixed = 128 + kMaxText;
+    constexpr std::uint64_t kPerSection = 24;
+    constexpr std::uint64_t kPerFunction = 21 + 2 + kMaxEntryBytes + 2 + kMaxPadBytes;
+    constexpr std::uint64_t kPerVersion = 40 + kMaxText + kMaxPages * 33;
+    return kFixed + sections * kPerSection + functions * kPerFunction + versions * (kPerVersion + functions * 8);
+}
+
+Result<std::vector<Ledger>> find_ledgers(target::Target& target) {
+    SUTURE_TRY(const auto regions, target.regions());
+    std::vector<Ledger> ledgers;
+    for (const target::Region& region : regions) {
+        if (!region.readable || region.writable || region.executable || region.range.size < 2 * kPage)
+            continue;
+        std::uint64_t mark = 0;
+        if (!target.read(region.range.begin, {reinterpret_cast<std::uint8_t*>(&mark), sizeof(mark)}))
+            continue;
+        const auto stub_pages = static_cast<std::uint32_t>(mark >> 48);
+        if (mark != block_mark(stub_pages) || stub_pages == 0 || stub_pages > Block::kMaxStubPages)
+            continue;
+        const std::uint64_t cells = std::uint64_t{stub_pages} * kPage;
+        if (region.range.size <= cells)
+            continue;
+        const std::uint64_t room =
+            std::min<std::uint64_t>(region.range.size - cells, std::uint64_t{Block::kMaxLedgerPages} * kPage);
+        SUTURE_TRY(const Bytes bytes, target::read_bytes(target, region.range.begin + cells, room));
+        auto ledger = parse_ledger(bytes);
+        if (!ledger)
+            return fail(
+                Error(Code::ledger_damaged, fmt::format("the block at 0x{:x}", region.range.begin.value - cells))
+                    .caused_by(std::move(ledger).error()));
+        if (ledger->block.cells().begin != region.range.begin || ledger->block.stub_pages != stub_pages)
+            return fail(Code::ledger_damaged, fmt::format("the block at 0x{:x} says that it lies at 0x{:x}",
+                                                          region.range.begin.value - cells, ledger->block.base.value));
+        ledgers.push_back(std::move(*ledger));
+    }
+    return ledgers;
+}
+
+Result<Ledger> ledger_of(target::Target& target, std::string_view module) {
+    SUTURE_TRY(const auto ledgers, find_ledgers(target));
+    for (const Ledger& ledger : ledgers) {
+        if (!target::same_file_name(ledger.module, module))
+            continue;
+        if (ledger.phase != Phase::live)
+            return fail(Error(Code::needs_recover, "its ledger is not in a final state").in_image(ledger.module));
+        return ledger;
+    }
+    return fail(Error(Code::not_patched, fmt::format("process {} holds no ledger of it", target.pid()))
+                    .in_image(std::string(module)));
+}
+
+} // namespace suture::patch

@@ -1,0 +1,101 @@
+#pragma once
+
+#include "engine/core/hash.hpp"
+#include "engine/core/result.hpp"
+#include "engine/isa/isa.hpp"
+#include "engine/patch/block.hpp"
+#include "engine/pe/identity.hpp"
+#include "engine/target/target.hpp"
+
+#include <string>
+#include <vector>
+
+namespace suture::patch {
+
+/// A function that has a stub, and how its site is undone. Its slot is its index + 1.
+struct LedgerFunction {
+    isa::Site site;
+    std::uint32_t baseline_size = 0; ///< bytes
+    Bytes entry_bytes;               ///< of the baseline, site.original_size() of them
+    Bytes pad_bytes;                 ///< of the baseline: 5 or none
+
+    bool operator==(const LedgerFunction&) const = default;
+    /// The instructions that the continuation runs.
+    ByteView displaced() const { return *ByteView(entry_bytes).slice(0, site.displaced); }
+};
+
+/// Pages that a version brought along, and what they must contain.
+struct LedgerPages {
+    VaRange range;
+    target::Protection protection = target::Protection::read;
+    Digest digest; ///< of the whole range; of no meaning for read_write pages
+
+    bool operator==(const LedgerPages&) const = default;
+};
+
+/// A complete set of cell values. Version 0, the baseline, is not listed: each of its cells holds its continuation.
+struct LedgerVersion {
+    std::uint32_t sequence = 0;
+    std::string id;
+    Digest package;                 ///< of the package file, without its certificates
+    VaRange image;                  ///< where the package image is mapped
+    std::vector<LedgerPages> pages; ///< ascending
+    /// One per function of the ledger: where a call leads. Va{0}: to the continuation.
+    std::vector<Va> cells;
+
+    bool operator==(const LedgerVersion&) const = default;
+};
+
+/// What is being done to a module.
+enum class Phase : std::uint8_t {
+    preparing = 1, ///< pages are mapped or being mapped, sites may be written or not
+    live = 2,      ///< all sites written, the active version in force
+    removing = 3,  ///< sites may be restored or not
+};
+
+/// The record of all that was done to a module, kept in the module's block in the target.
+struct Ledger {
+    Machine machine = Machine::x64;
+    Block block;
+    std::string module;
+    VaRange module_range;
+    pe::HeaderIdentity baseline;
+    std::vector<pe::SectionIdentity> sections; ///< of the baseline
+    Phase phase = Phase::preparing;
+    std::uint32_t active = 0; ///< sequence of the version in force, 0 for the baseline
+    std::vector<LedgerFunction> functions;
+    std::vector<LedgerVersion> versions; ///< ascending by sequence
+
+    bool operator==(const Ledger&) const = default;
+
+    const LedgerVersion* version(std::uint32_t sequence) const;
+    /// Where a call of function `index` leads under version `sequence`: an address in the package image, or its
+    /// continuation.
+    Va destination(std::size_t index, std::uint32_t sequence) const;
+    /// Where the function goes on as in the baseline: entry + displaced where the displaced bytes do nothing, else the
+    /// slot's continuation.
+    Va continuation(std::size_t index) const;
+};
+
+/// The ledger's bytes; they end with the XXH3-128 of what is before. Layout: docs/architecture.md, "The ledger".
+Bytes serialize(const Ledger& ledger);
+
+/// Reads bytes from a target, which are not trusted: `bytes` starts with a ledger, zeros may follow.
+/// Error: ledger_damaged.
+Result<Ledger> parse_ledger(ByteView bytes);
+
+/// Content of block.committed(): the cells in force and the ledger that says so. Error: block_full.
+Result<Bytes> committed_bytes(const Ledger& ledger);
+
+/// Bytes that ledgers with this many functions and versions need at most.
+std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections);
+
+/// All ledgers that lie in the target, ascending by block. A block whose ledger cannot be read is reported as an error:
+/// ledger_damaged with its address.
+Result<std::vector<Ledger>> find_ledgers(target::Target& target);
+
+/// The ledger of the module with this file name, in its final state. Errors: not_patched, needs_recover, those of
+/// find_ledgers().
+Result<Ledger> ledger_of(target::Target& target, std::string_view module);
+
+} // namespace suture::patch

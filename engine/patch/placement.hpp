@@ -1,0 +1,19 @@
+#pragma once
+
+#include "engine/core/result.hpp"
+#include "engine/target/target.hpp"
+
+#include <span>
+
+namespace suture::patch {
+
+/// Free address space is taken in steps of this size, which every supported system can map at.
+inline constexpr std::uint64_t kGranularity = 0x10000;
+
+/// A gap of `size` bytes in which every byte is less than `reach` away from every byte of `module`: the nearest one
+/// behind the module, else the nearest one before it. `taken` counts as mapped besides `regions`; both may be in any
+/// order. The result is aligned to kGranularity. Error: no_room_near_module.
+Result<Va> find_gap(std::span<const target::Region> regions, std::span<const VaRange> taken,
+                    const target::Module& module, std::uint64_t size, std::uint64_t reach);
+
+} // namespace suture::patch

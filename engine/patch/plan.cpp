@@ -1,0 +1,222 @@
+#include "engine/patch/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <map>
+
+namespace suture::patch {
+
+namespace {
+
+// What no processor runs through: int3 on x64. Unused slots of stub and continuation pages hold it on Arm64 too, where
+// 0xcccccccc is an undefined instruction.
+constexpr std::uint8_t kTrap = 0xcc;
+// Versions that a fresh block has room for; sequences are monthly between two baselines.
+constexpr std::size_t kVersionsReserved = 8;
+
+template <class T>
+void put(Bytes& bytes, std::size_t offset, T value) {
+    std::memcpy(bytes.data() + offset, &value, sizeof(value));
+}
+
+/// The package image laid out for its address, fixups applied.
+Result<Bytes> loaded_image(const package::Package& package, Va at, Va baseline,
+                           std::span<const ResolvedImport> imports) {
+    const pe::Image& image = package.image();
+    Bytes bytes(static_cast<std::size_t>(pages_up(image.size_of_image())));
+    const auto copy = [&](Rva rva, std::uint64_t size) {
+        if (const auto content = image.bytes_at(rva, size))
+            std::ranges::copy(*content, bytes.begin() + rva.value);
+    };
+    copy(Rva{0}, image.size_of_headers());
+    for (const pe::Section& section : image.sections())
+        copy(section.range.begin, std::min<std::uint64_t>(section.range.size, section.raw_size));
+
+    for (const pe::Relocation& relocation : package.relocations()) {
+        const auto preferred = image.read<std::uint64_t>(relocation.at);
+        if (!preferred)
+            return fail(Error(Code::package_malformed, "a relocated field is not initialised").at(relocation.at));
+        put(bytes, relocation.at.value, *preferred - image.image_base().value + at.value);
+    }
+    for (const package::Fixup& fixup : package.manifest().fixups) {
+        const std::uint64_t value =
+            baseline.value + fixup.target.value + static_cast<std::uint64_t>(std::int64_t{fixup.addend});
+        if (fixup.kind == package::FixupKind::absolute64) {
+            put(bytes, fixup.source.value, value);
+            continue;
+        }
+        const auto distance = static_cast<std::int64_t>(value - (at.value + fixup.source.value));
+        if (distance != static_cast<std::int32_t>(distance))
+            return fail(Error(Code::branch_out_of_reach,
+                              fmt::format("the field at RVA 0x{:x} of the package does not reach RVA 0x{:x}",
+                                          fixup.source.value, fixup.target.value)));
+        put(bytes, fixup.source.value, static_cast<std::int32_t>(distance));
+    }
+    for (const ResolvedImport& import : imports)
+        put(bytes, import.slot.value, import.address.value);
+    return bytes;
+}
+
+/// One mapping per section, so that each gets its protection; headers included.
+std::vector<target::Mapping> image_mappings(const package::Package& package, const Bytes& loaded, Va at) {
+    std::vector<target::Mapping> mappings;
+    const auto add = [&](Rva rva, std::uint64_t size, target::Protection protection) {
+        const std::uint64_t whole = pages_up(size);
+        Bytes content(loaded.begin() + rva.value,
+                      loaded.begin() + static_cast<std::ptrdiff_t>(std::min(rva.value + whole, loaded.size())));
+        mappings.push_back({{at + rva.value, whole}, std::move(content), protection});
+    };
+    add(Rva{0}, package.image().size_of_headers(), target::Protection::read);
+    for (const pe::Section& section : package.image().sections())
+        add(section.range.begin, section.range.size,
+            section.executable() ? target::Protection::read_execute
+            : section.writable() ? target::Protection::read_write
+                                 : target::Protection::read);
+    return mappings;
+}
+
+Digest digest_of_mapping(const target::Mapping& mapping) {
+    Hasher hasher;
+    hasher.add(mapping.content);
+    hasher.add_zeros(static_cast<std::size_t>(mapping.range.size) - mapping.content.size());
+    return hasher.finish();
+}
+
+LedgerVersion version_of(const package::Package& package, std::span<const target::Mapping> mappings, Va image) {
+    LedgerVersion version;
+    version.sequence = package.manifest().sequence;
+    version.id = package.manifest().id;
+    version.package = package.digest();
+    version.image = {image, pages_up(package.image().size_of_image())};
+    for (const target::Mapping& mapping : mappings)
+        version.pages.push_back({mapping.range, mapping.protection, digest_of_mapping(mapping)});
+    return version;
+}
+
+/// Adds the package's functions to the ledger and gives the new version its cells.
+void add_functions(Ledger& ledger, LedgerVersion& version, const package::Manifest& manifest) {
+    std::map<Rva, std::size_t> known;
+    for (std::size_t i = 0; i < ledger.functions.size(); ++i)
+        known.emplace(ledger.functions[i].site.entry, i);
+    version.cells.assign(ledger.functions.size(), Va{0});
+    for (const package::Replacement& function : manifest.functions) {
+        const auto [place, fresh] = known.emplace(function.baseline, ledger.functions.size());
+        if (fresh) {
+            ledger.functions.push_back(
+                {function.site, function.baseline_size, function.entry_bytes, function.pad_bytes});
+            version.cells.push_back(Va{0});
+            for (LedgerVersion& other : ledger.versions)
+                other.cells.push_back(Va{0});
+        }
+        version.cells[place->second] = version.image.begin + function.patch.value;
+    }
+}
+
+} // namespace
+
+Block block_for(const package::Manifest& manifest) {
+    const std::size_t functions = manifest.functions.size() * 2 + 16;
+    Block block;
+    block.stub_pages = static_cast<std::uint32_t>(functions / Block::kStubsPerPage + 1);
+    block.ledger_pages = static_cast<std::uint32_t>(
+        pages_up(ledger_size(functions, kVersionsReserved, manifest.sections.size())) / kPage);
+    return block;
+}
+
+Result<Bytes> stub_bytes(const Ledger& ledger) {
+    const isa::Isa* isa = isa::isa_for(ledger.machine);
+    Bytes bytes(static_cast<std::size_t>(ledger.block.stubs().size), kTrap);
+    for (std::uint32_t slot = 1; slot <= ledger.functions.size(); ++slot) {
+        SUTURE_TRY(const Bytes stub, isa->encode_stub(ledger.block.stub(slot), ledger.block.cell(slot)));
+        std::ranges::copy(stub, bytes.begin() + slot * isa::Isa::kStubSize);
+    }
+    return bytes;
+}
+
+Result<Bytes> continuation_bytes(const Ledger& ledger) {
+    const isa::Isa* isa = isa::isa_for(ledger.machine);
+    Bytes bytes(static_cast<std::size_t>(ledger.block.continuations().size), kTrap);
+    for (std::size_t i = 0; i < ledger.functions.size(); ++i) {
+        const LedgerFunction& function = ledger.functions[i];
+        if (isa->is_no_op(function.displaced()))
+            continue;
+        const Va entry = ledger.module_range.begin + function.site.entry.value;
+        SUTURE_TRY(const Bytes code, isa->encode_continuation(function.displaced(), entry, ledger.continuation(i)));
+        std::ranges::copy(code, bytes.begin() + static_cast<std::ptrdiff_t>((i + 1) * isa::Isa::kContinuationSize));
+    }
+    return bytes;
+}
+
+Result<std::vector<SiteWrite>> site_writes(const Ledger& ledger, std::size_t index) {
+    const LedgerFunction& function = ledger.functions[index];
+    const isa::Isa* isa = isa::isa_for(ledger.machine);
+    SUTURE_TRY(auto writes, isa->encode_site(function.site, ledger.module_range.begin,
+                                             ledger.block.stub(static_cast<std::uint32_t>(index + 1))));
+    std::vector<SiteWrite> result;
+    for (isa::CodeWrite& write : writes) {
+        const bool at_entry = write.at == function.site.entry;
+        const Bytes& original = at_entry ? function.entry_bytes : function.pad_bytes;
+        const auto before = ByteView(original).slice(0, write.bytes.size());
+        if (!before)
+            return fail(Error(Code::site_unproved, "its original bytes are shorter than the site").at(write.at));
+        result.push_back({ledger.module_range.begin + write.at.value, before->copy(), std::move(write.bytes), index});
+    }
+    return result;
+}
+
+Result<target::Mapping> commit_of(Ledger& ledger, std::uint32_t sequence) {
+    ledger.active = sequence;
+    SUTURE_TRY(Bytes bytes, committed_bytes(ledger));
+    return target::Mapping{ledger.block.committed(), std::move(bytes), target::Protection::read};
+}
+
+Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot, const Ledger* ledger,
+                       const Placement& placement, std::span<const ResolvedImport> imports) {
+    const package::Manifest& manifest = package.manifest();
+    Plan plan;
+    if (ledger) {
+        plan.prepared = *ledger;
+    } else {
+        plan.prepared.machine = manifest.machine;
+        plan.prepared.block = placement.block;
+        plan.prepared.module = snapshot.module().name;
+        plan.prepared.module_range = snapshot.module().range;
+        plan.prepared.baseline = manifest.baseline;
+        plan.prepared.sections = manifest.sections;
+    }
+    const std::size_t known = plan.prepared.functions.size();
+    SUTURE_TRY(const Bytes loaded, loaded_image(package, placement.image, snapshot.module().range.begin, imports));
+    auto image = image_mappings(package, loaded, placement.image);
+    LedgerVersion version = version_of(package, image, placement.image);
+    add_functions(plan.prepared, version, manifest);
+    const auto later = std::ranges::upper_bound(plan.prepared.versions, version.sequence, {}, &LedgerVersion::sequence);
+    plan.prepared.versions.insert(later, std::move(version));
+
+    const Block& block = plan.prepared.block;
+    plan.prepared.phase = Phase::preparing;
+    SUTURE_TRY(Bytes cells, committed_bytes(plan.prepared));
+    SUTURE_TRY(Bytes stubs, stub_bytes(plan.prepared));
+    SUTURE_TRY(Bytes continuations, continuation_bytes(plan.prepared));
+    // A stub must exist before a cell behind it is used, and the ledger before anything it must tell of.
+    auto& block_pages = ledger ? plan.replacements : plan.mappings;
+    block_pages.push_back({block.committed(), std::move(cells), target::Protection::read});
+    if (!ledger || plan.prepared.functions.size() > known) {
+        block_pages.push_back({block.stubs(), std::move(stubs), target::Protection::read_execute});
+        block_pages.push_back({block.continuations(), std::move(continuations), target::Protection::read_execute});
+    }
+    std::ranges::move(image, std::back_inserter(plan.mappings));
+
+    for (std::size_t i = known; i < plan.prepared.functions.size(); ++i) {
+        SUTURE_TRY(auto writes, site_writes(plan.prepared, i));
+        std::ranges::move(writes, std::back_inserter(plan.sites));
+    }
+    plan.committed = plan.prepared;
+    plan.committed.phase = Phase::live;
+    SUTURE_TRY(plan.commit, commit_of(plan.committed, manifest.sequence));
+    return plan;
+}
+
+} // namespace suture::patch

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "engine/patch/code_map.hpp"
+#include "engine/target/target.hpp"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace suture::patch {
+
+/// Code that no thread may be in.
+struct Forbidden {
+    enum class Rule : std::uint8_t {
+        /// No instruction pointer and no return address behind the first byte: bytes that are replaced by whole
+        /// instructions, of which the first may stand anywhere a thread is about to begin.
+        no_ip_inside,
+        /// No instruction pointer and no return address at all, the first byte included: functions whose behaviour
+        /// changes, and code that is freed.
+        no_ip_no_return,
+    };
+    VaRange range;
+    std::string name; ///< the function's, for the report
+    Rule rule = Rule::no_ip_no_return;
+};
+
+/// A thread that is in forbidden code, or may be.
+struct Busy {
+    enum class How : std::uint8_t {
+        executing,     ///< its instruction pointer is there
+        returns_into,  ///< a frame of its stack is there
+        found_in_scan, ///< its stack could not be walked to the end, and a word of the rest points there
+        unexamined,    ///< its stack could not be read, or is too large; `name` is empty
+    };
+    std::uint64_t thread = 0; ///< OS thread id
+    std::string name;         ///< of the Forbidden
+    How how = How::executing;
+    Va at;                           ///< the instruction pointer, return address or word
+    Va stack_slot;                   ///< stack pointer of the frame, or address of the word
+    std::vector<std::string> frames; ///< "module+0x1234", innermost first, and why the walk ended if early
+};
+
+/// "executes", "will return into", …: for sentences of the form "thread 7 <how> <name>".
+std::string_view text_of(Busy::How how);
+
+/// Largest part of a stack in use that is looked at, in bytes: the default reserve is 1 MiB. A thread that uses more is
+/// reported as unexamined.
+inline constexpr std::uint64_t kMaxLiveStack = std::uint64_t{8} << 20;
+/// Most lines of `Busy::frames`.
+inline constexpr std::size_t kMaxFrameLines = 64;
+
+/// Which of the stopped `threads` stand in the way, at most one entry for each, by thread; empty if all is quiet. A
+/// stack that cannot be walked to its end is searched for anything that looks like an address in `forbidden`: this
+/// errs on the side of "busy". `map` should have been refreshed just before the stop.
+/// Errors: target_gone, target_inaccessible.
+Result<std::vector<Busy>> busy_threads(target::Target& target, std::span<const target::ThreadState> threads,
+                                       std::span<const Forbidden> forbidden, CodeMap& map);
+
+} // namespace suture::patch

@@ -1,0 +1,65 @@
+#include "engine/patch/plan.hpp"
+#include "engine/patch/quiet.hpp"
+#include "engine/patch/verification.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::patch {
+
+namespace {
+
+/// The version that was in force before: the highest sequence below the active one, else the baseline.
+std::uint32_t previous_of(const Ledger& ledger) {
+    std::uint32_t previous = 0;
+    for (const LedgerVersion& version : ledger.versions)
+        if (version.sequence < ledger.active)
+            previous = version.sequence;
+    return previous;
+}
+
+std::size_t redirected(const Ledger& ledger) {
+    const LedgerVersion* const version = ledger.version(ledger.active);
+    return version ? version->cells.size() - static_cast<std::size_t>(std::ranges::count(version->cells, Va{0})) : 0;
+}
+
+} // namespace
+
+Result<Report> rollback(target::Target& target, std::string_view module, std::optional<std::uint32_t> to,
+                        const Options& options) {
+    const auto started = target.now();
+    Report report;
+    SUTURE_TRY(const Ledger before, ledger_of(target, module));
+    const std::uint32_t sequence = to.value_or(previous_of(before));
+    const auto refuse = [&](Code code, std::string detail) {
+        return fail(Error(code, std::move(detail)).in_image(before.module));
+    };
+    if (sequence != 0 && !before.version(sequence))
+        return refuse(Code::sequence_unknown, fmt::format("sequence {}", sequence));
+    if (sequence == before.active)
+        return sequence == 0 ? refuse(Code::already_baseline, "nothing of it is patched")
+                             : refuse(Code::already_applied, fmt::format("sequence {}", sequence));
+    SUTURE_CHECK(verify_ledger(target, before));
+
+    Ledger after = before;
+    SUTURE_TRY(const target::Mapping commit, commit_of(after, sequence));
+    CodeMap map(target);
+    add_ledger_code(map, before);
+    std::vector<Forbidden> forbidden;
+    if (options.consistency == Consistency::quiescent)
+        forbid_bodies(forbidden, before, after, {});
+    report.prepare = target.now() - started;
+    SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report, [&](target::Stop&) {
+        const auto committing = target.now();
+        auto done = target.replace(commit);
+        report.commit = target.now() - committing;
+        return done;
+    }));
+    SUTURE_CHECK(verify_ledger(target, after));
+    report.modules.push_back(
+        {after.module, after.module_range.begin, redirected(after), sequence, sequence == 0 ? "baseline" : "patched"});
+    return report;
+}
+
+} // namespace suture::patch

@@ -1,0 +1,26 @@
+#include "engine/patch/status.hpp"
+
+#include <algorithm>
+
+namespace suture::patch {
+
+Result<std::vector<ModuleStatus>> status(target::Target& target) {
+    SUTURE_TRY(const auto ledgers, find_ledgers(target));
+    std::vector<ModuleStatus> modules;
+    for (const Ledger& ledger : ledgers) {
+        ModuleStatus& module = modules.emplace_back();
+        module.module = ledger.module;
+        module.base = ledger.module_range.begin;
+        module.active = ledger.active;
+        module.phase = ledger.phase;
+        for (const LedgerVersion& version : ledger.versions)
+            module.versions.push_back(
+                {version.sequence, version.id,
+                 version.cells.size() - static_cast<std::size_t>(std::ranges::count(version.cells, Va{0}))});
+        SUTURE_TRY(module.findings, find_differences(target, ledger));
+    }
+    std::ranges::sort(modules, {}, &ModuleStatus::base);
+    return modules;
+}
+
+} // namespace suture::patch

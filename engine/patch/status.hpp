@@ -1,0 +1,29 @@
+#pragma once
+
+#include "engine/patch/ledger.hpp"
+#include "engine/patch/verification.hpp"
+
+namespace suture::patch {
+
+/// A version as `status` shows it.
+struct VersionStatus {
+    std::uint32_t sequence = 0;
+    std::string id;
+    std::size_t functions = 0; ///< that it redirects
+};
+
+/// A patched module as it lies in the target.
+struct ModuleStatus {
+    std::string module;
+    Va base;
+    std::uint32_t active = 0;            ///< sequence in force, 0 for the baseline
+    std::vector<VersionStatus> versions; ///< ascending by sequence
+    Phase phase = Phase::live;           ///< anything but `live`: an operation was cut off
+    std::vector<Finding> findings;       ///< differences from what was written; empty: intact
+};
+
+/// Every module of the target that a ledger tells of, ascending by base, each verified to the byte. Changes nothing.
+/// Errors: ledger_damaged, those of the target.
+Result<std::vector<ModuleStatus>> status(target::Target& target);
+
+} // namespace suture::patch

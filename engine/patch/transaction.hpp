@@ -1,0 +1,64 @@
+#pragma once
+
+#include "engine/package/reader.hpp"
+#include "engine/target/target.hpp"
+
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace suture::patch {
+
+/// Whether threads may be inside a function while its behaviour changes.
+enum class Consistency : std::uint8_t {
+    quiescent, ///< no: the commit waits until none executes it or will return into it
+    none,      ///< yes: calls that are under way finish in the code they began in
+};
+
+struct Options {
+    /// How long to go on trying to find the target quiescent.
+    std::chrono::nanoseconds timeout = std::chrono::seconds(10);
+    Consistency consistency = Consistency::quiescent;
+};
+
+/// One module after an operation.
+struct ModuleReport {
+    std::string module;
+    Va base;
+    std::size_t functions = 0;  ///< redirected by the version in force
+    std::uint32_t sequence = 0; ///< of the version in force, 0 for the baseline
+    std::string state;          ///< "patched", "baseline", "removed"
+};
+
+/// What an operation did and how long it took.
+struct Report {
+    std::vector<ModuleReport> modules;
+    std::chrono::nanoseconds prepare{}; ///< from the start to the first stop
+    std::chrono::nanoseconds pause{};   ///< of the last stop: from its request until the threads run again
+    std::chrono::nanoseconds commit{};  ///< the mapping operations that switch versions
+    unsigned attempts = 0;              ///< stops, the last one included
+};
+
+/// Applies packages to the modules they are for: all of them or none. Until the commit every call runs what it ran
+/// before. A package that was applied and rolled back before is committed again. On failure the target is as it was
+/// found; where that cannot be achieved, the error is needs_recover, caused by what went wrong.
+///
+/// Errors: machine_differs, module_not_loaded, identity_*, foreign_detour, already_applied, sequence_*,
+/// import_unavailable, no_room_near_module, block_full, not_quiescent, needs_recover, ledger_damaged,
+/// verification_failed and those of the target.
+Result<Report> apply(target::Target& target, std::span<const package::Package> packages, const Options& options);
+
+/// Puts an earlier version in force: `to`, or the one before the version in force. Errors: not_patched,
+/// sequence_unknown, already_baseline, not_quiescent, needs_recover and those of the target.
+Result<Report> rollback(target::Target& target, std::string_view module, std::optional<std::uint32_t> to,
+                        const Options& options);
+
+/// Restores every site of a module, proves that the module equals its baseline, and frees all that was mapped for it.
+/// Errors: not_patched, not_quiescent (a thread is still inside code that is to be freed; nothing has changed then),
+/// verification_failed and those of the target.
+Result<Report> remove(target::Target& target, std::string_view module, const Options& options);
+
+} // namespace suture::patch

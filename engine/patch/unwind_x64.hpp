@@ -1,0 +1,10 @@
+#pragma once
+
+#include "engine/patch/unwinder.hpp"
+
+namespace suture::patch {
+
+/// Virtual unwinding by UNWIND_INFO ("x64 exception handling" and "x64 prolog and epilog usage", Microsoft Learn).
+std::unique_ptr<Unwinder> make_unwinder_x64(const target::ThreadState& thread);
+
+} // namespace suture::patch
