@@ -178,15 +178,12 @@ class Assembler {
         out_.put(optional);
     }
 
-    /// TimeDateStamp is a hash of the content, as linkers do with /Brepro; digest and CheckSum cover it.
     Bytes finish() {
         const SectionContent& hotp = sections_.back();
         const std::uint64_t hotp_at =
             out_.size() - align(static_cast<std::uint32_t>(hotp.bytes.size()), kFileAlignment);
         Bytes file = out_.take();
-        const Digest content = digest_of(file);
-        std::copy_n(content.bytes.begin(), sizeof(std::uint32_t), file.begin() + kTimeDateStampAt);
-        seal(file, {{kCheckSumAt}, {kCertificatesEntryAt}, {hotp_at + kDigestAt}});
+        seal(file, {kTimeDateStampAt}, {{kCheckSumAt}, {kCertificatesEntryAt}, {hotp_at + kDigestAt}});
         return file;
     }
 
@@ -200,11 +197,19 @@ class Assembler {
 
 } // namespace
 
-void seal(Bytes& file, const DigestHoles& holes) {
-    const Digest digest = file_digest(file, holes);
-    std::memcpy(file.data() + holes.digest.value, digest.bytes.data(), digest.bytes.size());
-    const std::uint32_t checksum = pe::checksum_of(file, holes.checksum);
-    std::memcpy(file.data() + holes.checksum.value, &checksum, sizeof(checksum));
+void seal(Bytes& file, FileOffset time_date_stamp, const DigestHoles& holes) {
+    const auto put = [&](FileOffset at, const auto& value) {
+        std::memcpy(file.data() + at.value, &value, sizeof(value));
+    };
+    put(time_date_stamp, std::uint32_t{0});
+    put(holes.checksum, std::uint32_t{0});
+    put(holes.digest, Digest{});
+    // A hash of the content in place of a date, as linkers do with /Brepro.
+    std::array<std::uint8_t, 4> stamp;
+    std::copy_n(digest_of(file).bytes.begin(), stamp.size(), stamp.begin());
+    put(time_date_stamp, stamp);
+    put(holes.digest, file_digest(file, holes));
+    put(holes.checksum, pe::checksum_of(file, holes.checksum));
 }
 
 Result<Bytes> assemble(const Contents& contents) {

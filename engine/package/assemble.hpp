@@ -9,8 +9,8 @@ namespace suture::package {
 /// but for rules that only the reader can check (import table, unwind data). Error: package_malformed.
 Result<Bytes> assemble(const Contents& contents);
 
-/// Puts digest and CheckSum into a file whose other bytes are final. The file ends with the last byte the digest
-/// covers.
-void seal(Bytes& file, const DigestHoles& holes);
+/// Puts TimeDateStamp (4 bytes at `time_date_stamp`), digest and CheckSum into a file whose other bytes are final. The
+/// file ends with the last byte the digest covers and has no certificate entry.
+void seal(Bytes& file, FileOffset time_date_stamp, const DigestHoles& holes);
 
 } // namespace suture::package

@@ -253,12 +253,13 @@ Contents random_contents(std::mt19937_64& random) {
 
 void reseal(Bytes& file) {
     const auto image = pe::Image::parse(file, pe::Layout::file);
-    if (!image)
+    const std::uint64_t hotp = offset_of_section(file, ".hotp");
+    if (!image || !ByteView(file).contains(hotp, sizeof(HotpHeader)))
         return;
-    const DigestHoles holes{image->checksum_offset(),
-                            image->directory_offset(pe::Directory::certificates),
-                            {offset_in_hotp(file, kDigestAt)}};
-    seal(file, holes);
+    const DigestHoles holes{
+        image->checksum_offset(), image->directory_offset(pe::Directory::certificates), {hotp + kDigestAt}};
+    const std::uint32_t lfanew = *ByteView(file).read<std::uint32_t>(0x3c);
+    seal(file, {std::uint64_t{lfanew} + 8}, holes);
 }
 
 std::uint64_t offset_of_section(ByteView file, std::string_view name) {

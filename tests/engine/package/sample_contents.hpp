@@ -25,7 +25,8 @@ Contents random_contents(std::mt19937_64& random);
 /// A site of its kind whose entry is the function's, with original bytes.
 void set_site(Replacement& function, isa::SiteKind kind, std::uint32_t displaced, Rva pad = {});
 
-/// Puts digest and CheckSum right in a package file without certificates after a change, as an attacker would.
+/// Puts TimeDateStamp, digest and CheckSum right after a change of a package file without certificates, as an attacker
+/// would; leaves a file alone that is no PE image any more.
 void reseal(Bytes& file);
 
 /// File offset of a section's first byte, and of what lies in `.hotp` at `offset`.
