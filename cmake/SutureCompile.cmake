@@ -12,3 +12,13 @@ if(SUTURE_SANITIZE)
   add_compile_options(-fsanitize=${SUTURE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${SUTURE_SANITIZE})
 endif()
+
+# All code is instrumented, so that the fuzzer sees which branches an input takes.
+option(SUTURE_FUZZ "Build the libFuzzer programs (needs clang)" OFF)
+if(SUTURE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "SUTURE_FUZZ needs clang: -DCMAKE_CXX_COMPILER=clang++-19")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()

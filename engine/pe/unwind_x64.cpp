@@ -106,6 +106,9 @@ Result<std::vector<RuntimeFunction>> runtime_functions_of(const Image& image) {
     std::uint64_t previous_end = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const auto entry = bytes->read<raw::RuntimeFunctionX64>(i * sizeof(raw::RuntimeFunctionX64));
+        // GCC writes entries for cold parts of which nothing was left.
+        if (entry && entry->begin_address == entry->end_address)
+            continue;
         if (!entry || !plausible(image, *entry))
             return bad(directory.begin, fmt::format("entry {} lies outside the image", i));
         if (entry->begin_address < previous_end)

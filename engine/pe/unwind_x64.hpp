@@ -17,7 +17,9 @@ struct UnwindCode {
     std::uint8_t prolog_offset = 0; ///< offset of the end of the prologue instruction, in bytes
     std::uint8_t operation = 0;     ///< UWOP_*
     std::uint8_t info = 0;          ///< register number or operation info
-    std::uint32_t operand = 0;      ///< allocation or save offset, scaled to bytes; 0 where there is none
+    /// Allocation or save offset, scaled to bytes; for an epilog code the second slot as it stands; 0 where there is
+    /// none.
+    std::uint32_t operand = 0;
 };
 
 /// UNWIND_INFO, versions 1 and 2.
@@ -34,10 +36,12 @@ struct UnwindInfo {
     std::uint32_t size = 0; ///< bytes of UNWIND_INFO itself, handler data excluded
 };
 
-/// All entries in ascending order. Errors: pe_bad_directory (not ascending, overlapping, outside the image).
+/// All entries in ascending order; entries that cover no byte, which compilers write for empty cold parts, are left
+/// out. Errors: pe_bad_directory (not ascending, overlapping, outside the image), pe_machine_unsupported (not x64).
 Result<std::vector<RuntimeFunction>> runtime_functions_of(const Image& image);
 
-/// The UNWIND_INFO at `rva`. Errors: pe_bad_directory.
+/// The UNWIND_INFO at `rva`. `chained` is not followed: an image may chain entries in a circle, so whoever follows
+/// must count. Errors: pe_bad_directory.
 Result<UnwindInfo> unwind_info_at(const Image& image, Rva rva);
 
 /// The entry that covers `rva`, or nullptr. `functions` must ascend.
