@@ -49,6 +49,15 @@ bool is_call(ByteView bytes) {
     return size && at + 1 + *size == bytes.size();
 }
 
+/// lea rsp, [rsp]: what Wine's functions begin with where others have room for a hotpatch.
+bool is_filler(const ZydisDecodedInstruction& instruction, std::span<const ZydisDecodedOperand> operands) {
+    if (instruction.mnemonic != ZYDIS_MNEMONIC_LEA || operands[1].type != ZYDIS_OPERAND_TYPE_MEMORY)
+        return false;
+    const auto& memory = operands[1].mem;
+    return operands[0].reg.value == ZYDIS_REGISTER_RSP && memory.base == ZYDIS_REGISTER_RSP &&
+           memory.index == ZYDIS_REGISTER_NONE && memory.disp.value == 0;
+}
+
 bool moves_stack_pointer(const ZydisDecodedInstruction& instruction, std::span<const ZydisDecodedOperand> operands) {
     for (const ZydisDecodedOperand& operand : operands.first(instruction.operand_count))
         if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 &&
@@ -79,7 +88,7 @@ bool looks_like_leaf_x64(ByteView bytes) {
             return false;
         if (instruction.meta.category == ZYDIS_CATEGORY_RET || instruction.meta.category == ZYDIS_CATEGORY_UNCOND_BR)
             return true;
-        if (moves_stack_pointer(instruction, operands))
+        if (moves_stack_pointer(instruction, operands) && !is_filler(instruction, operands))
             return false;
         at += instruction.length;
     }

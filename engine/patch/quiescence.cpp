@@ -39,8 +39,7 @@ class Lookup {
         if (const Forbidden* found = find(frame.ip))
             return found;
         // A call may be the last instruction of a function that is still running.
-        const Forbidden* caller = frame.arrival == Arrival::returning ? find(frame.ip - 1) : nullptr;
-        return caller && caller->rule == Forbidden::Rule::no_ip_no_return ? caller : nullptr;
+        return frame.arrival == Arrival::returning ? find(frame.ip - 1) : nullptr;
     }
 
   private:

@@ -12,11 +12,10 @@ namespace suture::patch {
 /// Code that no thread may be in.
 struct Forbidden {
     enum class Rule : std::uint8_t {
-        /// No instruction pointer and no return address behind the first byte: bytes that are replaced by whole
-        /// instructions, of which the first may stand anywhere a thread is about to begin.
+        /// No instruction pointer, return address or running call behind the first byte: bytes that are replaced by
+        /// whole instructions, and functions whose first instruction leads to what replaces them.
         no_ip_inside,
-        /// No instruction pointer and no return address at all, the first byte included: functions whose behaviour
-        /// changes, and code that is freed.
+        /// None in the first byte either: code that is freed.
         no_ip_no_return,
     };
     VaRange range;

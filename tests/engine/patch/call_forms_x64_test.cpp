@@ -55,6 +55,9 @@ TEST(CallFormsX64, KnowsWhatALeafLooksLike) {
     EXPECT_TRUE(looks_like_leaf_x64(Bytes{0x48, 0x89, 0xc8, 0x74, 0x02, 0xc3}));       // a conditional jump is passed
     EXPECT_TRUE(looks_like_leaf_x64(Bytes{0xff, 0x25, 0, 0, 0, 0}));                   // import thunk
     EXPECT_TRUE(looks_like_leaf_x64(Bytes{0x48, 0x8b, 0x44, 0x24, 0x08, 0xeb, 0x10})); // reads its arguments
+    EXPECT_TRUE(
+        looks_like_leaf_x64(Bytes{0x48, 0x8d, 0xa4, 0x24, 0, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0})); // lea rsp, [rsp]
+    EXPECT_FALSE(looks_like_leaf_x64(Bytes{0x48, 0x8d, 0xa4, 0x24, 8, 0, 0, 0, 0xc3}));          // lea rsp, [rsp+8]
     EXPECT_FALSE(looks_like_leaf_x64(Bytes{}));
     EXPECT_FALSE(looks_like_leaf_x64(Bytes{0x90}));                         // cut off
     EXPECT_FALSE(looks_like_leaf_x64(Bytes{0x06, 0xc3}));                   // undefined

@@ -93,7 +93,7 @@ TEST_F(Quiescence, FindsTheFunctionsThatAThreadReturnsInto) {
 
 TEST_F(Quiescence, FindsACallerWhoseCallIsItsLastInstruction) {
     expect_busy(function(middle_, 10), How::returns_into, middle_ + 10);
-    EXPECT_TRUE(busy({function(middle_, 10, Rule::no_ip_inside)}).empty());
+    expect_busy(function(middle_, 10, Rule::no_ip_inside), How::returns_into, middle_ + 10);
 }
 
 TEST_F(Quiescence, IsQuietWhereNoFrameIsForbidden) {
