@@ -221,8 +221,9 @@ class Switch {
     std::vector<Job*> committed_;
 };
 
+/// `switched` tells whether the commit took place, even where letting the threads run on failed after it.
 Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::span<const Ledger> ledgers,
-                        const Options& options, std::chrono::nanoseconds deadline, Report& report) {
+                        const Options& options, std::chrono::nanoseconds deadline, Report& report, bool& switched) {
     CodeMap map(target);
     for (const Ledger& ledger : ledgers)
         add_ledger_code(map, ledger);
@@ -233,8 +234,11 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
         if (options.consistency == Consistency::quiescent)
             forbid_bodies(forbidden, before, job.plan.committed, names_of(job.package->manifest()));
     }
-    return when_quiet(target, map, forbidden, deadline, report,
-                      [&](target::Stop& stop) { return Switch(target, stop).run(jobs, report); });
+    return when_quiet(target, map, forbidden, deadline, report, [&](target::Stop& stop) {
+        auto done = Switch(target, stop).run(jobs, report);
+        switched = done.has_value();
+        return done;
+    });
 }
 
 } // namespace
@@ -256,8 +260,9 @@ Result<Report> apply(target::Target& target, std::span<const package::Package> p
             return fail(undone(target, jobs, in_module(std::move(placed).error(), job)));
     report.prepare = target.now() - started;
 
-    if (auto done = commit_all(target, jobs, ledgers, options, started + options.timeout, report); !done)
-        return fail(undone(target, jobs, std::move(done).error()));
+    bool switched = false;
+    if (auto done = commit_all(target, jobs, ledgers, options, started + options.timeout, report, switched); !done)
+        return fail(switched ? std::move(done).error() : undone(target, jobs, std::move(done).error()));
     for (const Job& job : jobs) {
         SUTURE_CHECK(verify_ledger(target, job.plan.committed));
         report.modules.push_back({job.module.name, job.module.range.begin, job.package->manifest().functions.size(),

@@ -1,0 +1,116 @@
+#include "engine/patch/ledger.hpp"
+#include "tests/support/fake_target.hpp"
+
+#include <gtest/gtest.h>
+
+namespace suture::patch {
+namespace {
+
+Ledger sample() {
+    Ledger ledger;
+    ledger.block = {Va{0x7ff6'0010'0000}, 1, 3};
+    ledger.module = "a.dll";
+    ledger.module_range = {Va{0x7ff6'0000'0000}, 0x20000};
+    ledger.baseline = {Machine::x64, 1, 2, 0x20000, true, {3, 4}, 5};
+    ledger.sections = {{{Rva{0x1000}, 0x100}, digest_of(Bytes{1})}};
+    ledger.phase = Phase::live;
+    ledger.active = 2;
+    ledger.functions = {
+        {{isa::SiteKind::x64_padded, Rva{0x1010}, 2, Rva{0x100b}, 5}, 6, {0xb8, 1, 0, 0, 0}, Bytes(5, 0xcc)},
+        {{isa::SiteKind::x64_prologue, Rva{0x1020}, 5, {}, 6}, 16, {0x53, 0x55, 0x48, 0x83, 0xec, 0x20}, {}},
+        {{isa::SiteKind::x64_padded, Rva{0x1050}, 2, Rva{0x104b}, 2}, 6, {0x66, 0x90}, Bytes(5, 0xcc)}};
+    ledger.versions = {
+        {1, "one", digest_of(Bytes{2}), {Va{0x7ff6'0020'0000}, 0x3000}, {}, {Va{0x7ff6'0020'1000}, {}, {}}},
+        {2,
+         "two",
+         digest_of(Bytes{3}),
+         {Va{0x7ff6'0030'0000}, 0x3000},
+         {{{Va{0x7ff6'0030'0000}, 0x1000}, target::Protection::read_execute, digest_of(Bytes{4})}},
+         {Va{0x7ff6'0030'1000}, Va{0x7ff6'0030'1010}, {}}}};
+    return ledger;
+}
+
+TEST(LedgerTest, ReadsBackWhatItWrote) {
+    const Ledger ledger = sample();
+    Bytes bytes = serialize(ledger);
+    auto read = parse_ledger(bytes);
+    ASSERT_TRUE(read) << read.error().message();
+    EXPECT_EQ(*read, ledger);
+    bytes.resize(bytes.size() + 100); // the rest of the page
+    EXPECT_TRUE(parse_ledger(bytes));
+}
+
+TEST(LedgerTest, RefusesEverySingleByteThatDiffersAndEveryTruncation) {
+    const Bytes bytes = serialize(sample());
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        Bytes flipped = bytes;
+        flipped[i] ^= 0x41;
+        EXPECT_FALSE(parse_ledger(flipped)) << i;
+        EXPECT_FALSE(parse_ledger(*ByteView(bytes).slice(0, i))) << i;
+    }
+}
+
+TEST(LedgerTest, FitsWhatItsSizeSays) {
+    const Ledger ledger = sample();
+    EXPECT_LE(serialize(ledger).size(), ledger_size(3, 2, 1));
+}
+
+TEST(LedgerTest, CellsFollowTheActiveVersionAndFallBackToContinuations) {
+    Ledger ledger = sample();
+    const Block& block = ledger.block;
+    EXPECT_EQ(ledger.destination(0, 2), Va{0x7ff6'0030'1000});
+    EXPECT_EQ(ledger.destination(1, 1), block.continuation(2));
+    EXPECT_EQ(ledger.destination(0, 0), block.continuation(1));
+    // A site over a no-op goes on right behind it.
+    EXPECT_EQ(ledger.destination(2, 0), ledger.module_range.begin + 0x1052);
+
+    const auto bytes = committed_bytes(ledger);
+    ASSERT_TRUE(bytes);
+    EXPECT_EQ(bytes->size(), block.committed().size);
+    EXPECT_EQ(ByteView(*bytes).read<std::uint64_t>(0), block_mark(1));
+    EXPECT_EQ(ByteView(*bytes).read<std::uint64_t>(8), 0x7ff6'0030'1000u);
+    EXPECT_EQ(ByteView(*bytes).read<std::uint64_t>(16), 0x7ff6'0030'1010u);
+    EXPECT_EQ(parse_ledger(*ByteView(*bytes).from(block.cells().size)).value(), ledger);
+}
+
+TEST(LedgerTest, SaysWhenTheBlockIsFull) {
+    Ledger ledger = sample();
+    for (int i = 0; i < 600; ++i) {
+        ledger.functions.push_back(ledger.functions[0]);
+        for (LedgerVersion& version : ledger.versions)
+            version.cells.push_back({});
+    }
+    const auto bytes = committed_bytes(ledger);
+    ASSERT_FALSE(bytes);
+    EXPECT_EQ(bytes.error().code(), Code::block_full);
+}
+
+TEST(FindLedgersTest, FindsTheLedgersOfAllModulesAndRefusesDamagedOnes) {
+    test::FakeTarget target;
+    EXPECT_TRUE(find_ledgers(target)->empty());
+    Ledger first = sample();
+    Ledger second = sample();
+    second.block.base = Va{0x7ff6'0110'0000};
+    second.module = "b.dll";
+    for (const Ledger& ledger : {second, first})
+        target.add_pages(ledger.block.cells().begin, *committed_bytes(ledger), target::Protection::read);
+    const auto ledgers = find_ledgers(target);
+    ASSERT_TRUE(ledgers) << ledgers.error().message();
+    EXPECT_EQ(*ledgers, (std::vector{first, second}));
+
+    target.poke(second.block.ledger().begin, Bytes{0});
+    const auto damaged = find_ledgers(target);
+    ASSERT_FALSE(damaged);
+    EXPECT_EQ(damaged.error().code(), Code::ledger_damaged);
+}
+
+TEST(FindLedgersTest, ABlockThatSaysItLiesElsewhereIsDamaged) {
+    test::FakeTarget target;
+    target.add_pages(Va{0x1234'0000}, *committed_bytes(sample()), target::Protection::read);
+    const auto ledgers = find_ledgers(target);
+    ASSERT_FALSE(ledgers);
+    EXPECT_EQ(ledgers.error().code(), Code::ledger_damaged);
+}
+
+} // namespace
+} // namespace suture::patch

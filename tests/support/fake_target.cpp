@@ -1,0 +1,201 @@
+#include "tests/support/fake_target.hpp"
+
+#include "engine/pe/image.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::test {
+
+namespace {
+
+Va page_of(Va at) {
+    return Va{at.value & ~(FakeTarget::kPage - 1)};
+}
+
+bool aligned(VaRange range) {
+    return range.begin.value % FakeTarget::kPage == 0 && range.size % FakeTarget::kPage == 0 && range.size > 0;
+}
+
+} // namespace
+
+class FakeTarget::FakeStop : public target::Stop {
+  public:
+    FakeStop(FakeTarget& target, std::vector<target::ThreadState> threads)
+        : target_(target), threads_(std::move(threads)) {
+        target_.stopped_ = true;
+    }
+    ~FakeStop() override { target_.stopped_ = false; }
+
+    std::span<const target::ThreadState> threads() const override { return threads_; }
+
+    Result<void> write_code(Va at, ByteView bytes) override {
+        SUTURE_CHECK(target_.begin("write_code"));
+        if (!target_.all_mapped({at, bytes.size()}))
+            return fail(Code::target_write_failed, fmt::format("0x{:x}", at.value));
+        target_.poke(at, bytes);
+        return {};
+    }
+
+    Result<void> resume() override {
+        target_.stopped_ = false;
+        return target_.begin("resume");
+    }
+
+  private:
+    FakeTarget& target_;
+    std::vector<target::ThreadState> threads_;
+};
+
+void FakeTarget::load_module(std::string name, Va base, const Bytes& mapped, Bytes file) {
+    const pe::Image image = *pe::Image::parse(mapped, pe::Layout::mapped);
+    add_pages(base, mapped, target::Protection::read);
+    for (const pe::Section& section : image.sections())
+        for (std::uint64_t at = 0; at < section.range.size; at += kPage)
+            pages_[page_of(base + section.range.begin.value + at)].protection =
+                section.executable() ? target::Protection::read_execute
+                : section.writable() ? target::Protection::read_write
+                                     : target::Protection::read;
+    files_[name] = std::move(file);
+    modules_.push_back({std::move(name), {base, mapped.size()}, {}});
+}
+
+void FakeTarget::unload_module(std::string_view name) {
+    const auto module = std::ranges::find(modules_, name, &target::Module::name);
+    for (std::uint64_t at = 0; at < module->range.size; at += kPage)
+        pages_.erase(module->range.begin + at);
+    modules_.erase(module);
+}
+
+void FakeTarget::add_pages(Va at, const Bytes& content, target::Protection protection) {
+    put({{at, (content.size() + kPage - 1) / kPage * kPage}, content, protection});
+}
+
+void FakeTarget::poke(Va at, ByteView bytes) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        const Va byte = at + i;
+        pages_.at(page_of(byte)).bytes[byte - page_of(byte)] = bytes[i];
+    }
+}
+
+Bytes FakeTarget::peek(Va at, std::uint64_t size) {
+    Bytes bytes;
+    for (std::uint64_t i = 0; i < size; ++i)
+        bytes.push_back(pages_.at(page_of(at + i)).bytes[(at + i) - page_of(at + i)]);
+    return bytes;
+}
+
+Result<std::vector<target::Module>> FakeTarget::modules() {
+    SUTURE_CHECK(begin("modules"));
+    return modules_;
+}
+
+Result<std::vector<target::Region>> FakeTarget::regions() {
+    SUTURE_CHECK(begin("regions"));
+    std::vector<target::Region> regions;
+    std::optional<target::Protection> last;
+    for (const auto& [at, page] : pages_) {
+        if (last == page.protection && regions.back().range.end() == at) {
+            regions.back().range.size += kPage;
+            continue;
+        }
+        last = page.protection;
+        regions.push_back({{at, kPage},
+                           true,
+                           page.protection == target::Protection::read_write,
+                           page.protection == target::Protection::read_execute});
+    }
+    return regions;
+}
+
+Result<void> FakeTarget::read(Va at, std::span<std::uint8_t> into) {
+    SUTURE_CHECK(begin("read"));
+    if (!all_mapped({at, into.size()}))
+        return fail(Code::target_read_failed, fmt::format("{} bytes at 0x{:x}", into.size(), at.value));
+    for (std::size_t done = 0; done < into.size();) {
+        const Va page = page_of(at + done);
+        const std::size_t offset = (at + done) - page;
+        const std::size_t piece = std::min<std::size_t>(kPage - offset, into.size() - done);
+        std::copy_n(pages_.at(page).bytes.begin() + static_cast<std::ptrdiff_t>(offset), piece,
+                    into.begin() + static_cast<std::ptrdiff_t>(done));
+        done += piece;
+    }
+    return {};
+}
+
+Result<void> FakeTarget::map(std::span<const target::Mapping> mappings) {
+    SUTURE_CHECK(begin("map"));
+    for (const target::Mapping& mapping : mappings) {
+        if (!aligned(mapping.range) || mapping.content.size() > mapping.range.size)
+            return fail(Code::target_map_failed, "not whole pages");
+        for (std::uint64_t at = 0; at < mapping.range.size; at += kPage)
+            if (pages_.contains(mapping.range.begin + at))
+                return fail(Code::target_map_failed, fmt::format("0x{:x} is taken", mapping.range.begin.value + at));
+    }
+    for (const target::Mapping& mapping : mappings)
+        put(mapping);
+    return {};
+}
+
+Result<void> FakeTarget::replace(const target::Mapping& mapping) {
+    SUTURE_CHECK(begin("replace"));
+    if (!aligned(mapping.range) || !all_mapped(mapping.range) || mapping.content.size() > mapping.range.size)
+        return fail(Code::target_map_failed, "not mapped, or not whole pages");
+    put(mapping);
+    return {};
+}
+
+Result<void> FakeTarget::unmap(std::span<const VaRange> ranges) {
+    SUTURE_CHECK(begin("unmap"));
+    for (const VaRange& range : ranges)
+        if (!aligned(range))
+            return fail(Code::target_map_failed, "not whole pages");
+    for (const VaRange& range : ranges)
+        for (std::uint64_t at = 0; at < range.size; at += kPage)
+            pages_.erase(range.begin + at);
+    return {};
+}
+
+Result<void> FakeTarget::leave() {
+    return begin("leave");
+}
+
+Result<std::unique_ptr<target::Stop>> FakeTarget::stop() {
+    SUTURE_CHECK(begin("stop"));
+    return std::make_unique<FakeStop>(*this, threads(++stops_));
+}
+
+Result<Bytes> FakeTarget::module_file(const target::Module& module) {
+    const auto file = files_.find(module.name);
+    if (file == files_.end() || file->second.empty())
+        return Target::module_file(module);
+    return file->second;
+}
+
+Result<void> FakeTarget::begin(std::string_view operation) {
+    now_ += std::chrono::microseconds(1);
+    if (auto error = before_call(++calls_, operation))
+        return std::unexpected(std::move(*error));
+    return {};
+}
+
+void FakeTarget::put(const target::Mapping& mapping) {
+    for (std::uint64_t at = 0; at < mapping.range.size; at += kPage) {
+        Page page;
+        page.protection = mapping.protection;
+        if (at < mapping.content.size())
+            std::copy_n(mapping.content.begin() + static_cast<std::ptrdiff_t>(at),
+                        std::min<std::size_t>(kPage, mapping.content.size() - at), page.bytes.begin());
+        pages_[mapping.range.begin + at] = std::move(page);
+    }
+}
+
+bool FakeTarget::all_mapped(VaRange range) const {
+    for (Va at = page_of(range.begin); at < range.end(); at = at + kPage)
+        if (!pages_.contains(at))
+            return false;
+    return true;
+}
+
+} // namespace suture::test

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "engine/target/target.hpp"
+
+#include <functional>
+#include <map>
+#include <vector>
+
+namespace suture::test {
+
+/// A process that exists only in this one: pages with protections, modules, threads at chosen places, time that passes
+/// only when waited for. It keeps the promises of target::Target exactly (map and replace are all or nothing, code is
+/// written only while stopped), and refuses what a real process would refuse.
+class FakeTarget : public target::Target {
+  public:
+    static constexpr std::uint64_t kPage = 0x1000;
+
+    struct Page {
+        Bytes bytes = Bytes(kPage);
+        target::Protection protection = target::Protection::read;
+
+        bool operator==(const Page&) const = default;
+    };
+
+    /// Puts a PE image in its mapped layout into the process, sections with their protections.
+    void load_module(std::string name, Va base, const Bytes& mapped, Bytes file = {});
+    void unload_module(std::string_view name);
+    void add_pages(Va at, const Bytes& content, target::Protection protection);
+
+    /// What stop() reports; called at each stop, with its number from 1.
+    std::function<std::vector<target::ThreadState>(unsigned)> threads = [](unsigned) {
+        return std::vector<target::ThreadState>{};
+    };
+    /// Called before each operation with its number from 1 and name; an error makes the operation fail, having done
+    /// nothing.
+    std::function<std::optional<Error>(unsigned, std::string_view)> before_call = [](unsigned, std::string_view) {
+        return std::nullopt;
+    };
+
+    /// All pages, for comparing before and after.
+    const std::map<Va, Page>& pages() const { return pages_; }
+    unsigned stops() const { return stops_; }
+    unsigned calls() const { return calls_; }
+    bool stopped() const { return stopped_; }
+    /// Unchecked access for arranging a test.
+    void poke(Va at, ByteView bytes);
+    Bytes peek(Va at, std::uint64_t size);
+
+    std::uint64_t pid() const override { return 4711; }
+    Machine machine() const override { return Machine::x64; }
+    std::uint64_t page_size() const override { return kPage; }
+    Result<std::vector<target::Module>> modules() override;
+    Result<std::vector<target::Region>> regions() override;
+    Result<void> read(Va at, std::span<std::uint8_t> into) override;
+    Result<void> map(std::span<const target::Mapping> mappings) override;
+    Result<void> replace(const target::Mapping& mapping) override;
+    Result<void> unmap(std::span<const VaRange> ranges) override;
+    Result<void> leave() override;
+    Result<std::unique_ptr<target::Stop>> stop() override;
+    Result<Bytes> module_file(const target::Module& module) override;
+    std::chrono::nanoseconds now() override { return now_; }
+    void wait(std::chrono::nanoseconds duration) override { now_ += duration; }
+
+  private:
+    class FakeStop;
+
+    Result<void> begin(std::string_view operation);
+    void put(const target::Mapping& mapping);
+    bool all_mapped(VaRange range) const;
+
+    std::map<Va, Page> pages_;
+    std::vector<target::Module> modules_;
+    std::map<std::string, Bytes> files_;
+    std::chrono::nanoseconds now_{};
+    unsigned stops_ = 0;
+    unsigned calls_ = 0;
+    bool stopped_ = false;
+};
+
+} // namespace suture::test
