@@ -1,0 +1,269 @@
+#include "patchgen/diff/change_set.hpp"
+#include "patchgen/diff/emission.hpp"
+#include "patchgen/diff/function_diff.hpp"
+#include "patchgen/diff/image_checks.hpp"
+#include "patchgen/diff/sites.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::diff {
+
+namespace {
+
+using program::Function;
+using program::Reference;
+using program::Use;
+
+class Comparison {
+  public:
+    Comparison(const program::Program& baseline, const program::Program& updated)
+        : pairing_(baseline, updated), contents_(pairing_), old_(baseline), new_(updated) {}
+
+    ChangeSet run() {
+        result_.counts.baseline = old_.functions().size();
+        result_.counts.updated = new_.functions().size();
+        result_.counts.matched = pairing_.functions.matched();
+        const std::size_t most = std::max(result_.counts.baseline, result_.counts.updated);
+        // Versions of one image share nearly all functions; programs that share a runtime library, a part.
+        if (most == 0 || result_.counts.matched * 2 < most) {
+            result_.refusals.push_back(
+                Error(Code::unrelated_images,
+                      fmt::format("{} of {} functions have a counterpart", result_.counts.matched, most))
+                    .in_image(new_.path()));
+            return std::move(result_);
+        }
+        compare_pairs();
+        spread_changes();
+        count();
+        result_.refusals = check_images(pairing_, contents_, changed_);
+        check_folding();
+        find_parts();
+        emit();
+        report();
+        for (std::uint32_t b = 0; b < pairing_.functions.to_updated.size(); ++b)
+            for (const std::uint32_t u : pairing_.functions.to_updated[b])
+                result_.matches.emplace_back(pairing_.old_function(b).range.begin,
+                                             pairing_.new_function(u).range.begin);
+        return std::move(result_);
+    }
+
+  private:
+    void compare_pairs() {
+        for (std::uint32_t b = 0; b < pairing_.functions.to_updated.size(); ++b)
+            for (const std::uint32_t u : pairing_.functions.to_updated[b]) {
+                FunctionDiff diff = compare_functions(pairing_, contents_, b, u);
+                if (!diff.equal())
+                    changed_.emplace(b, u);
+                diffs_.emplace(Edge{b, u}, std::move(diff));
+            }
+    }
+
+    /// Whatever leads into the middle of a changed function changes with it, directly or through data.
+    void spread_changes() {
+        std::set<Edge> fresh = changed_;
+        while (!fresh.empty()) {
+            contents_.differ(fresh);
+            std::set<Edge> next;
+            for (auto& [edge, diff] : diffs_) {
+                if (!diff.equal())
+                    continue;
+                const auto inner = std::find_if(diff.inner.begin(), diff.inner.end(),
+                                                [&](const Edge& other) { return changed_.contains(other); });
+                if (inner != diff.inner.end())
+                    diff.why = fmt::format("leads into the middle of {}, which differs",
+                                           pairing_.new_function(inner->second).display_name());
+                else if (!std::all_of(diff.contents.begin(), diff.contents.end(),
+                                      [&](Contents::Node node) { return contents_.same(node); }))
+                    diff.why = "refers to data that points into the middle of a function which differs";
+                else
+                    continue;
+                next.insert(edge);
+            }
+            changed_.insert(next.begin(), next.end());
+            fresh = std::move(next);
+        }
+    }
+
+    void count() {
+        Counts& counts = result_.counts;
+        for (const auto& partners : pairing_.functions.to_baseline) {
+            counts.added += partners.empty();
+        }
+        counts.removed = counts.baseline - counts.matched;
+        std::set<std::uint32_t> differing;
+        for (const auto& [b, u] : changed_)
+            differing.insert(b);
+        counts.changed = differing.size();
+        counts.equal = counts.matched - counts.changed;
+    }
+
+    void refuse(std::uint32_t updated, Code code, std::string detail) {
+        const Function& function = pairing_.new_function(updated);
+        refused_.emplace(updated, result_.refusals.size());
+        result_.refusals.push_back(Error(code, std::move(detail))
+                                       .in_image(new_.path())
+                                       .at(function.range.begin)
+                                       .in_function(function.display_name()));
+    }
+
+    /// One address that is several functions can only be redirected for all of them.
+    void check_folding() {
+        for (const auto& [b, u] : changed_) {
+            for (const std::uint32_t other : pairing_.functions.to_updated[b])
+                if (other != u)
+                    refuse(u, Code::folded_function,
+                           fmt::format("the baseline's function at +0x{:x} is also {}",
+                                       pairing_.old_function(b).range.begin.value,
+                                       pairing_.new_function(other).display_name()));
+            const auto& partners = pairing_.functions.to_baseline[u];
+            for (const std::uint32_t other : partners)
+                if (other != b && changed_.contains({other, u}))
+                    refuse(u, Code::folded_function,
+                           fmt::format("it is both {} (+0x{:x}) and {} (+0x{:x}) of the baseline",
+                                       pairing_.old_function(b).display_name(),
+                                       pairing_.old_function(b).range.begin.value,
+                                       pairing_.old_function(other).display_name(),
+                                       pairing_.old_function(other).range.begin.value));
+        }
+    }
+
+    /// Changed functions that in the baseline nothing but jumps of changed functions enters: separated parts of them,
+    /// and helpers they end in. They come with those, and need no redirect of their own.
+    void find_parts() {
+        std::map<std::uint32_t, std::uint32_t> changed(changed_.begin(), changed_.end());
+        std::map<std::uint32_t, bool> entered; // changed function: entered by jumps of changed ones only
+        const auto note = [&](Rva target, bool by_part) {
+            const match::Place place = pairing_.baseline.at(target);
+            if (place.kind == match::PlaceKind::function && changed.contains(place.index)) {
+                auto& only_jumps = entered.try_emplace(place.index, true).first->second;
+                only_jumps = only_jumps && by_part;
+            }
+        };
+        for (std::uint32_t b = 0; b < old_.functions().size(); ++b) {
+            const Function& function = old_.functions()[b];
+            for (const Reference& reference : function.references)
+                if (!function.range.contains(reference.target))
+                    note(reference.target, reference.use == Use::jump && changed.contains(b));
+                else if (reference.target == function.range.begin && reference.use != Use::jump)
+                    note(reference.target, false);
+        }
+        for (const pe::Relocation& field : old_.relocations())
+            if (const auto target = old_.pointer_at(field.at))
+                note(*target, false);
+        for (const pe::Export& one : old_.exports())
+            if (one.forwarder.empty())
+                note(one.rva, false);
+        for (const Rva target : old_.load_config().guard_functions)
+            note(target, false);
+        note(old_.image().entry_point(), false);
+        for (const auto& [b, only_jumps] : entered)
+            if (only_jumps)
+                parts_.insert(changed.at(b));
+    }
+
+    void emit() {
+        Emission emission = collect_emission(pairing_, contents_, changed_, parts_);
+        for (const auto& [updated, index] : emission.refused)
+            refused_.emplace(updated, result_.refusals.size() + index);
+        std::move(emission.refusals.begin(), emission.refusals.end(), std::back_inserter(result_.refusals));
+        result_.functions = std::move(emission.functions);
+        result_.data = std::move(emission.data);
+        choose_sites();
+    }
+
+    void choose_sites() {
+        const isa::Isa* isa = isa::isa_for(old_.image().machine());
+        std::vector<const Function*> replaced;
+        for (const EmittedFunction& emitted : result_.functions)
+            if (emitted.baseline && emitted.baseline->decoded)
+                replaced.push_back(emitted.baseline);
+        if (replaced.empty())
+            return;
+        if (!isa) {
+            result_.refusals.push_back(Error(Code::pe_machine_unsupported, std::string(name_of(old_.image().machine())))
+                                           .in_image(old_.path()));
+            return;
+        }
+        std::sort(replaced.begin(), replaced.end(),
+                  [](const Function* a, const Function* b) { return a->range.begin < b->range.begin; });
+        replaced.erase(std::unique(replaced.begin(), replaced.end()), replaced.end());
+        const auto sites = suture::diff::choose_sites(old_, replaced, *isa);
+        for (EmittedFunction& emitted : result_.functions) {
+            const auto found = emitted.baseline ? sites.find(emitted.baseline->range.begin) : sites.end();
+            if (found == sites.end())
+                continue;
+            if (found->second)
+                emitted.site = *found->second;
+            else
+                refuse(pairing_.updated.index_of(*emitted.updated), found->second.error().code(),
+                       found->second.error().detail());
+        }
+    }
+
+    void report() {
+        std::map<std::uint32_t, std::uint32_t> replaced; // updated to baseline
+        for (const auto& [b, u] : changed_)
+            replaced.emplace(u, b);
+        for (const EmittedFunction& emitted : result_.functions) {
+            const std::uint32_t u = pairing_.updated.index_of(*emitted.updated);
+            Change change;
+            change.name = emitted.updated->display_name();
+            change.updated_rva = emitted.updated->range.begin;
+            change.size = emitted.updated->range.size;
+            change.verdict = emitted.baseline ? Verdict::replaced : Verdict::added;
+            change.why = "new";
+            if (const auto found = replaced.find(u); found != replaced.end()) {
+                change.baseline_rva = pairing_.old_function(found->second).range.begin;
+                change.why = diffs_.at({found->second, u}).why;
+            }
+            if (emitted.site)
+                change.site = emitted.site->kind;
+            if (const auto found = refused_.find(u); found != refused_.end()) {
+                const Error& error = result_.refusals[found->second];
+                change.verdict = Verdict::refused;
+                change.reason = error.code();
+                change.detail = error.detail();
+            }
+            result_.changes.push_back(std::move(change));
+        }
+    }
+
+    Pairing pairing_;
+    Contents contents_;
+    const program::Program& old_;
+    const program::Program& new_;
+    std::map<Edge, FunctionDiff> diffs_;
+    std::set<Edge> changed_;
+    std::set<std::uint32_t> parts_;                ///< updated functions
+    std::map<std::uint32_t, std::size_t> refused_; ///< first refusal of an updated function
+    ChangeSet result_;
+};
+
+} // namespace
+
+std::string_view name_of(Verdict verdict) {
+    switch (verdict) {
+    case Verdict::replaced:
+        return "replaced";
+    case Verdict::added:
+        return "added";
+    case Verdict::refused:
+        break;
+    }
+    return "refused";
+}
+
+ChangeSet compare(const program::Program& baseline, const program::Program& updated) {
+    if (auto unrelated = check_related(baseline, updated)) {
+        ChangeSet result;
+        result.counts.baseline = baseline.functions().size();
+        result.counts.updated = updated.functions().size();
+        result.refusals.push_back(std::move(*unrelated));
+        return result;
+    }
+    return Comparison(baseline, updated).run();
+}
+
+} // namespace suture::diff

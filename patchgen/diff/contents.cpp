@@ -1,0 +1,305 @@
+#include "patchgen/diff/contents.hpp"
+
+#include "patchgen/match/names.hpp"
+
+#include <algorithm>
+
+namespace suture::diff {
+
+using match::Place;
+using match::PlaceKind;
+using program::DataObject;
+
+namespace {
+
+/// Longest string that is taken for text, in bytes.
+constexpr std::size_t kMaxText = 65536;
+/// Most zero bytes behind a string's NUL that are taken for alignment. Compilers align long strings to 32 bytes.
+constexpr std::size_t kMaxPadding = 32;
+
+bool printable(std::uint8_t c) {
+    return c >= 0x20 || (c >= '\t' && c <= '\r') || c == 0x1b;
+}
+
+/// Where the object at `at` ends: it never reaches into metadata.
+std::uint64_t interval_end(const match::Places& places, const DataObject& object, Rva at) {
+    const match::Metadata* next = places.metadata_from(at);
+    return next && next->range.begin.value < object.range.end() ? next->range.begin.value : object.range.end();
+}
+
+/// Bytes of the string at `at` with its NUL, if that is all that lies there; 0 otherwise. A string may run past the
+/// end of the interval where the tail of it is another string.
+std::uint32_t text_size(const match::Places& places, const DataObject& object, Rva at) {
+    const auto text = places.program().image().string_at(at, kMaxText);
+    if (!text ||
+        !std::all_of(text->begin(), text->end(), [](char c) { return printable(static_cast<std::uint8_t>(c)); }))
+        return 0;
+    const auto size = static_cast<std::uint32_t>(text->size() + 1);
+    const std::uint64_t end = interval_end(places, object, at);
+    if (at.value + std::uint64_t{size} >= end)
+        return size == 1 && at.value + 1 != end ? 0 : size;
+    // An empty string is told from zeros of another kind only where nothing follows it.
+    const auto padding = static_cast<std::uint32_t>(end - at.value - size);
+    if (size == 1 || padding > kMaxPadding)
+        return 0;
+    const auto rest = places.program().image().content({at + size, padding});
+    return rest && std::all_of(rest->begin(), rest->end(), [](std::uint8_t c) { return c == 0; }) ? size : 0;
+}
+
+/// The object that follows `end` without a name of its own, so that it may belong to what lies before it.
+const DataObject* unnamed_at(const match::Places& places, Rva end) {
+    const DataObject* object = places.program().data_at(end);
+    return object && object->range.begin == end && object->names.empty() && !object->size_known &&
+                   places.at(end).kind == PlaceKind::data
+               ? object
+               : nullptr;
+}
+
+} // namespace
+
+Contents::Extent Contents::extent_of(const match::Places& places, Rva at) {
+    const DataObject* object = places.program().data_at(at);
+    if (!object)
+        return {};
+    const auto size = static_cast<std::uint32_t>(interval_end(places, *object, at) - at.value);
+    if (object->size_known)
+        return {size, text_size(places, *object, at) != 0, true};
+    if (const std::uint32_t text = object->writable ? 0 : text_size(places, *object, at); text != 0)
+        return {text, true, true};
+    return {size, false, unnamed_at(places, at + size) == nullptr};
+}
+
+Contents::Node Contents::compare(Rva baseline, Rva updated, std::uint32_t size) {
+    const Node result = node(baseline, updated, size, false);
+    settle();
+    return result;
+}
+
+bool Contents::same_initial(Rva baseline, Rva updated, std::uint32_t size) {
+    if (size == 0)
+        return true;
+    const Node result = node(baseline, updated, size, true);
+    settle();
+    return same(result);
+}
+
+bool Contents::same_pointers(Rva baseline_field, Rva updated_field) {
+    Entry entry;
+    if (!same_pointer(entry, baseline_field, updated_field))
+        return false;
+    settle();
+    return std::all_of(entry.children.begin(), entry.children.end(), [&](Node child) { return same(child); });
+}
+
+Contents::Node Contents::node(Rva baseline, Rva updated, std::uint32_t size, bool initial) {
+    const auto [at, added] =
+        index_.try_emplace({baseline.value, updated.value, size, initial}, static_cast<Node>(nodes_.size()));
+    if (added)
+        nodes_.push_back({baseline, updated, size, initial, true, {}, {}});
+    return at->second;
+}
+
+/// Expands what was added, and all that follows from it. Equal is what nothing proves unequal: pointers may go round.
+void Contents::settle() {
+    const std::size_t first = settled_;
+    while (settled_ < nodes_.size())
+        expand(static_cast<Node>(settled_++));
+    std::vector<Node> unequal;
+    for (std::size_t i = first; i < nodes_.size(); ++i)
+        if (!nodes_[i].same)
+            unequal.push_back(static_cast<Node>(i));
+        else
+            for (const Node child : nodes_[i].children)
+                if (child < first && !nodes_[child].same) {
+                    nodes_[i].same = false;
+                    unequal.push_back(static_cast<Node>(i));
+                    break;
+                }
+    if (!unequal.empty())
+        spread(unequal);
+}
+
+void Contents::spread(const std::vector<Node>& unequal) {
+    std::vector<std::vector<Node>> parents(nodes_.size());
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+        for (const Node child : nodes_[i].children)
+            parents[child].push_back(static_cast<Node>(i));
+    std::vector<Node> pending = unequal;
+    while (!pending.empty()) {
+        const Node child = pending.back();
+        pending.pop_back();
+        for (const Node parent : parents[child])
+            if (nodes_[parent].same) {
+                nodes_[parent].same = false;
+                pending.push_back(parent);
+            }
+    }
+}
+
+void Contents::differ(const std::set<Edge>& functions) {
+    std::vector<Node> unequal;
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+        if (nodes_[i].same && std::any_of(nodes_[i].inner.begin(), nodes_[i].inner.end(),
+                                          [&](const Edge& edge) { return functions.contains(edge); })) {
+            nodes_[i].same = false;
+            unequal.push_back(static_cast<Node>(i));
+        }
+    if (!unequal.empty())
+        spread(unequal);
+}
+
+void Contents::expand(Node index) {
+    Entry entry = nodes_[index];
+    const Place from = pairing_.baseline.at(entry.baseline);
+    const Place to = pairing_.updated.at(entry.updated);
+    if (from.kind != PlaceKind::data || to.kind != PlaceKind::data) {
+        entry.same = false;
+    } else {
+        const DataObject& object = pairing_.updated.program().data()[to.index];
+        if (entry.initial)
+            entry.same = same_bytes(entry, entry.baseline, entry.updated, entry.size);
+        else if (object.writable != pairing_.baseline.program().data()[from.index].writable)
+            entry.same = false;
+        else if (object.writable)
+            entry.same = pairing_.data.counterpart(to.index).kind == Counterpart::Kind::paired &&
+                         pairing_.data.counterpart(to.index).baseline + to.offset == entry.baseline;
+        else if (entry.size != 0)
+            entry.same = same_bytes(entry, entry.baseline, entry.updated, entry.size);
+        else
+            entry.same = expand_address(entry);
+    }
+    nodes_[index] = std::move(entry);
+}
+
+bool Contents::expand_address(Entry& entry) {
+    const auto& from = pairing_.baseline;
+    const auto& to = pairing_.updated;
+    const DataObject& old_object = *from.program().data_at(entry.baseline);
+    const DataObject& new_object = *to.program().data_at(entry.updated);
+    const std::uint32_t old_offset = entry.baseline - old_object.range.begin;
+    const std::uint32_t new_offset = entry.updated - new_object.range.begin;
+    const std::uint32_t old_text = text_size(from, old_object, entry.baseline);
+    const std::uint32_t new_text = text_size(to, new_object, entry.updated);
+    if (!match::names_compatible(old_object.names, new_object.names))
+        return false;
+    if (old_object.size_known && new_object.size_known)
+        return old_offset == new_offset && old_object.range.size == new_object.range.size &&
+               same_bytes(entry, old_object.range.begin, new_object.range.begin, old_object.range.size);
+    if (old_text != 0 && old_text == new_text) {
+        if (!same_bytes(entry, entry.baseline, entry.updated, old_text))
+            return false;
+        // A string may be the first member of something: what is no text behind it goes with it.
+        const Rva old_end{static_cast<std::uint32_t>(interval_end(from, old_object, entry.baseline))};
+        const Rva new_end{static_cast<std::uint32_t>(interval_end(to, new_object, entry.updated))};
+        const DataObject* old_next = unnamed_at(from, old_end);
+        const DataObject* new_next = unnamed_at(to, new_end);
+        if (old_next && new_next && old_end - entry.baseline == new_end - entry.updated &&
+            text_size(from, *old_next, old_end) == 0 && text_size(to, *new_next, new_end) == 0 &&
+            !pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
+            entry.children.push_back(node(old_end, new_end, 0, false));
+        return true;
+    }
+    const auto old_size =
+        static_cast<std::uint32_t>(interval_end(from, old_object, entry.baseline)) - entry.baseline.value;
+    const auto new_size = static_cast<std::uint32_t>(interval_end(to, new_object, entry.updated)) - entry.updated.value;
+    const std::uint32_t shared = std::min(old_size, new_size);
+    if (!same_bytes(entry, entry.baseline, entry.updated, shared))
+        return false;
+    if (old_size != new_size) {
+        // The longer one goes on. Where the shorter one certainly ends, that is padding or it has grown; where an
+        // unnamed address follows, it may be inside, and the bytes behind it belong to the comparison.
+        const bool old_is_shorter = old_size < new_size;
+        const match::Places& shorter = old_is_shorter ? from : to;
+        const Rva end = (old_is_shorter ? entry.baseline : entry.updated) + shared;
+        const std::uint32_t rest = std::max(old_size, new_size) - shared;
+        if (unnamed_at(shorter, end))
+            return same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest);
+        const match::Places& longer = old_is_shorter ? to : from;
+        const auto tail =
+            longer.program().image().content({(old_is_shorter ? entry.updated : entry.baseline) + shared, rest});
+        return rest <= kMaxPadding && tail &&
+               std::all_of(tail->begin(), tail->end(), [](std::uint8_t c) { return c == 0; });
+    }
+    const DataObject* old_next = unnamed_at(from, entry.baseline + shared);
+    const DataObject* new_next = unnamed_at(to, entry.updated + shared);
+    if (old_next && new_next && !pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
+        entry.children.push_back(node(entry.baseline + shared, entry.updated + shared, 0, false));
+    return true;
+}
+
+bool Contents::same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t size) {
+    auto old_bytes = pairing_.baseline.program().image().content({baseline, size});
+    auto new_bytes = pairing_.updated.program().image().content({updated, size});
+    if (!old_bytes || !new_bytes)
+        return false;
+    // Fields that begin before the bytes and reach into them count as a whole.
+    const auto fields_in = [size](const match::Places& places, Rva at) {
+        const std::uint32_t before = std::min(at.value, 7u);
+        std::vector<std::int64_t> offsets;
+        for (const pe::Relocation& field : places.relocations_in({at - before, size + before}))
+            if (field.at.value + std::uint64_t{field.size} > at.value)
+                offsets.push_back(std::int64_t{field.at.value} - at.value);
+        return offsets;
+    };
+    const auto old_fields = fields_in(pairing_.baseline, baseline);
+    if (old_fields != fields_in(pairing_.updated, updated))
+        return false;
+    for (const std::int64_t offset : old_fields) {
+        if (!same_pointer(entry, Rva{static_cast<std::uint32_t>(baseline.value + offset)},
+                          Rva{static_cast<std::uint32_t>(updated.value + offset)}))
+            return false;
+        for (std::int64_t i = std::max<std::int64_t>(offset, 0); i < std::min<std::int64_t>(offset + 8, size); ++i)
+            (*old_bytes)[static_cast<std::size_t>(i)] = (*new_bytes)[static_cast<std::size_t>(i)] = 0;
+    }
+    // Import slots that lie in between are bound by the loader; they count by what they are bound to.
+    const auto slots = pairing_.baseline.program().imports();
+    auto slot = std::lower_bound(slots.begin(), slots.end(), baseline,
+                                 [](const pe::ImportSlot& one, Rva at) { return one.slot < at; });
+    for (; slot != slots.end() && slot->slot.value < baseline.value + std::uint64_t{size}; ++slot) {
+        const std::uint32_t offset = slot->slot - baseline;
+        const pe::ImportSlot* other = pairing_.updated.program().import_at(updated + offset);
+        if (!other ||
+            !pairing_.same_import(static_cast<std::uint32_t>(slot - slots.begin()),
+                                  static_cast<std::uint32_t>(other - pairing_.updated.program().imports().data())))
+            return false;
+        for (std::uint32_t i = offset; i < size && i < offset + 8; ++i)
+            (*old_bytes)[i] = (*new_bytes)[i] = 0;
+    }
+    return *old_bytes == *new_bytes;
+}
+
+bool Contents::same_pointer(Entry& entry, Rva baseline, Rva updated) {
+    const auto old_target = pairing_.baseline.program().pointer_at(baseline);
+    const auto new_target = pairing_.updated.program().pointer_at(updated);
+    if (!old_target || !new_target)
+        return old_target.has_value() == new_target.has_value();
+    const Place from = pairing_.baseline.at(*old_target);
+    const Place to = pairing_.updated.at(*new_target);
+    if (from.kind != to.kind)
+        return false;
+    switch (from.kind) {
+    case PlaceKind::function:
+    case PlaceKind::gap:
+        if (!pairing_.functions.related(from.index, to.index) || from.offset != to.offset)
+            return false;
+        if (from.offset != 0) {
+            entry.inner.emplace_back(from.index, to.index);
+            return pairing_.functions.same_code(from.index, to.index);
+        }
+        return true;
+    case PlaceKind::import:
+        return pairing_.same_import(from.index, to.index);
+    case PlaceKind::metadata:
+        return from.offset == to.offset && pairing_.same_metadata(from.index, to.index);
+    case PlaceKind::data:
+        entry.children.push_back(node(*old_target, *new_target, 0, false));
+        return true;
+    case PlaceKind::header:
+        return from.offset == to.offset;
+    case PlaceKind::outside:
+        return false;
+    }
+    return false;
+}
+
+} // namespace suture::diff

@@ -1,0 +1,73 @@
+#pragma once
+
+#include "patchgen/diff/pairing.hpp"
+
+#include <map>
+#include <set>
+#include <tuple>
+
+namespace suture::diff {
+
+/// A function of the baseline and one of the updated image: indices.
+using Edge = std::pair<std::uint32_t, std::uint32_t>;
+
+/// Decides whether what lies at two addresses is the same thing: writable data by identity, read-only data by content,
+/// followed through pointers.
+///
+/// How far a reference reaches: a sized read, just its bytes. Text, to its NUL. An object of known size, all of it.
+/// Where the size is not known: to the next address that is referred to, and on through following unnamed ones, since
+/// those may lie inside the same object; on to the next name or the end of the section at most.
+class Contents {
+  public:
+    explicit Contents(const Pairing& pairing) : pairing_(pairing) {}
+
+    /// A comparison that was begun, with all that it depends on.
+    using Node = std::uint32_t;
+
+    /// What a reference to data means. Addresses must lie in data objects of both images. `size` is that of a sized
+    /// read, or 0 where the address is taken.
+    Node compare(Rva baseline, Rva updated, std::uint32_t size);
+    bool same(Node node) const { return nodes_[node].same; }
+    bool same(Rva baseline, Rva updated, std::uint32_t size) { return same(compare(baseline, updated, size)); }
+    /// Initial content of a pair of objects, pointers followed, where both hold it: `size` bytes.
+    bool same_initial(Rva baseline, Rva updated, std::uint32_t size);
+    /// What two relocated fields point to.
+    bool same_pointers(Rva baseline_field, Rva updated_field);
+    /// Makes all content unequal that points into the middle of functions which turned out to differ.
+    void differ(const std::set<Edge>& functions);
+
+    /// Bytes that belong to the thing at `at`: the object, or as much of it as may follow.
+    struct Extent {
+        std::uint32_t size = 0;
+        bool text = false;  ///< one NUL-terminated string
+        bool exact = false; ///< nothing behind it can belong to it
+    };
+    static Extent extent_of(const match::Places& places, Rva at);
+
+  private:
+    struct Entry {
+        Rva baseline;
+        Rva updated;
+        std::uint32_t size = 0;
+        bool initial = false;
+        bool same = true;
+        std::vector<Node> children;
+        std::vector<Edge> inner; ///< functions into whose middle it points
+    };
+
+    Node node(Rva baseline, Rva updated, std::uint32_t size, bool initial);
+    void settle();
+    void spread(const std::vector<Node>& unequal);
+    void expand(Node index);
+    bool expand_address(Entry& entry);
+    /// `size` bytes at both addresses, pointers as children.
+    bool same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t size);
+    bool same_pointer(Entry& entry, Rva baseline, Rva updated);
+
+    const Pairing& pairing_;
+    std::vector<Entry> nodes_;
+    std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, bool>, Node> index_;
+    std::size_t settled_ = 0;
+};
+
+} // namespace suture::diff

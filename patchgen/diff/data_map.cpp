@@ -1,0 +1,307 @@
+#include "patchgen/diff/data_map.hpp"
+
+#include "patchgen/match/names.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace suture::diff {
+
+using match::Place;
+using match::PlaceKind;
+using program::DataObject;
+using program::Use;
+
+namespace {
+
+constexpr std::uint32_t kNone = ~0u;
+constexpr std::uint32_t kMany = ~0u - 1;
+/// Most bytes between two objects that are taken for alignment.
+constexpr std::uint32_t kMaxPadding = 32;
+
+void insert_sorted(std::vector<std::uint32_t>& list, std::uint32_t value) {
+    const auto at = std::lower_bound(list.begin(), list.end(), value);
+    if (at == list.end() || *at != value)
+        list.insert(at, value);
+}
+
+std::string describe(const DataObject& object) {
+    return fmt::format("{} (+0x{:x})", object.names.empty() ? "unnamed data" : object.names.front(),
+                       object.range.begin.value);
+}
+
+/// Ends of the objects whose address a function takes: a reference there may mean "one behind the last".
+std::unordered_set<std::uint32_t> ends_taken(const match::Places& places, const program::Function& function) {
+    std::unordered_set<std::uint32_t> ends;
+    for (const program::Reference& reference : function.references)
+        if (reference.use == Use::address)
+            if (const DataObject* object = places.program().data_at(reference.target))
+                ends.insert(static_cast<std::uint32_t>(object->range.end()));
+    return ends;
+}
+
+} // namespace
+
+DataMap::DataMap(const match::Places& baseline, const match::Places& updated, const match::Matching& functions)
+    : baseline_places_(baseline), updated_places_(updated), baseline_(baseline.program().data()),
+      updated_(updated.program().data()), baseline_votes_(baseline_.size()), updated_votes_(updated_.size()),
+      to_updated_(baseline_.size(), kNone), to_baseline_(updated_.size(), kNone), counterparts_(updated_.size()) {
+    collect_votes(functions);
+    by_names();
+    by_votes();
+    by_place();
+    for (std::uint32_t u = 0; u < updated_.size(); ++u)
+        if (to_baseline_[u] != kNone)
+            counterparts_[u] = {Counterpart::Kind::paired, baseline_[to_baseline_[u]].range.begin, {}};
+    by_enclosing_objects();
+}
+
+bool DataMap::compatible(std::uint32_t baseline, std::uint32_t updated) const {
+    return baseline_[baseline].writable == updated_[updated].writable &&
+           match::names_compatible(baseline_[baseline].names, updated_[updated].names);
+}
+
+bool DataMap::contradicted(std::uint32_t baseline, std::uint32_t updated) const {
+    const auto lacks = [](const std::vector<std::uint32_t>& votes, std::uint32_t other) {
+        return !votes.empty() && !std::binary_search(votes.begin(), votes.end(), other);
+    };
+    return lacks(baseline_votes_[baseline], updated) || lacks(updated_votes_[updated], baseline);
+}
+
+void DataMap::collect_votes(const match::Matching& functions) {
+    const auto from = baseline_places_.program().functions();
+    const auto to = updated_places_.program().functions();
+    for (std::uint32_t b = 0; b < from.size(); ++b)
+        for (const std::uint32_t u : functions.to_updated[b]) {
+            if (!functions.same_code(b, u))
+                continue;
+            const auto baseline_ends = ends_taken(baseline_places_, from[b]);
+            const auto updated_ends = ends_taken(updated_places_, to[u]);
+            for (std::size_t i = 0; i < from[b].references.size(); ++i) {
+                const program::Reference& old_one = from[b].references[i];
+                const program::Reference& new_one = to[u].references[i];
+                if (old_one.use == Use::address &&
+                    (baseline_ends.contains(old_one.target.value) || updated_ends.contains(new_one.target.value)))
+                    continue;
+                vote(old_one.target, new_one.target);
+            }
+        }
+}
+
+void DataMap::vote(Rva baseline, Rva updated) {
+    std::vector<std::pair<Rva, Rva>> pending{{baseline, updated}};
+    while (!pending.empty()) {
+        const auto [old_rva, new_rva] = pending.back();
+        pending.pop_back();
+        const Place from = baseline_places_.at(old_rva);
+        const Place to = updated_places_.at(new_rva);
+        if (from.kind != PlaceKind::data || to.kind != PlaceKind::data || from.offset != to.offset ||
+            !pairs_seen_.insert(std::uint64_t{from.index} << 32 | to.index).second)
+            continue;
+        insert_sorted(baseline_votes_[from.index], to.index);
+        insert_sorted(updated_votes_[to.index], from.index);
+        const RvaRange old_range = baseline_[from.index].range;
+        const RvaRange new_range = updated_[to.index].range;
+        for (const pe::Relocation& field : baseline_places_.relocations_in(old_range)) {
+            const std::uint32_t offset = field.at - old_range.begin;
+            if (offset >= new_range.size)
+                break;
+            const auto old_target = baseline_places_.program().pointer_at(field.at);
+            const auto new_target = updated_places_.program().pointer_at(new_range.begin + offset);
+            if (old_target && new_target)
+                pending.emplace_back(*old_target, *new_target);
+        }
+    }
+}
+
+void DataMap::pair(std::uint32_t baseline, std::uint32_t updated) {
+    to_updated_[baseline] = updated;
+    to_baseline_[updated] = baseline;
+}
+
+void DataMap::by_names() {
+    struct Seen {
+        std::uint32_t baseline = kNone;
+        std::uint32_t updated = kNone;
+    };
+    const auto note = [](std::uint32_t& slot, std::uint32_t index) {
+        slot = slot == kNone || slot == index ? index : kMany;
+    };
+    std::unordered_map<std::string_view, Seen> seen;
+    for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+        for (const std::string& name : baseline_[b].names)
+            note(seen[name].baseline, b);
+    for (std::uint32_t u = 0; u < updated_.size(); ++u)
+        for (const std::string& name : updated_[u].names)
+            note(seen[name].updated, u);
+    for (std::uint32_t u = 0; u < updated_.size(); ++u) {
+        bool absent = !updated_[u].names.empty();
+        for (const std::string& name : updated_[u].names) {
+            const Seen& one = seen[name];
+            absent = absent && one.baseline == kNone;
+            if (one.baseline < kMany && one.updated < kMany && to_updated_[one.baseline] == kNone &&
+                to_baseline_[u] == kNone && baseline_[one.baseline].writable == updated_[u].writable)
+                pair(one.baseline, u);
+        }
+        if (!absent)
+            continue;
+        // A name that the baseline lacks is a new object, unless references say that it is an old one renamed.
+        for (const std::uint32_t b : updated_votes_[u]) {
+            const auto gone = [&](const std::string& name) { return seen[name].updated == kNone; };
+            if (!compatible(b, u) && updated_[u].writable && baseline_[b].writable &&
+                std::all_of(baseline_[b].names.begin(), baseline_[b].names.end(), gone))
+                counterparts_[u].detail = fmt::format("references say it is {} of the baseline, names say it is {}",
+                                                      describe(baseline_[b]), describe(updated_[u]));
+        }
+        const bool family = std::any_of(updated_votes_[u].begin(), updated_votes_[u].end(),
+                                        [&](std::uint32_t b) { return compatible(b, u); });
+        if (counterparts_[u].detail.empty() && !family)
+            counterparts_[u].kind = Counterpart::Kind::fresh;
+    }
+}
+
+void DataMap::by_votes() {
+    for (std::uint32_t u = 0; u < updated_.size(); ++u) {
+        if (to_baseline_[u] != kNone || updated_votes_[u].empty() || !counterparts_[u].detail.empty())
+            continue;
+        const std::uint32_t b = updated_votes_[u].front();
+        if (updated_votes_[u].size() == 1 && baseline_votes_[b].size() == 1 && to_updated_[b] == kNone &&
+            compatible(b, u))
+            pair(b, u);
+        else
+            counterparts_[u].detail = describe_votes(u);
+    }
+}
+
+std::string DataMap::describe_votes(std::uint32_t updated) const {
+    std::string said;
+    for (const std::uint32_t b : updated_votes_[updated]) {
+        said += fmt::format("{}references say it is {}", said.empty() ? "" : ", ", describe(baseline_[b]));
+        for (const std::uint32_t other : baseline_votes_[b])
+            if (other != updated)
+                said += fmt::format(", which others say is {} of the updated image", describe(updated_[other]));
+    }
+    return said;
+}
+
+/// Runs of unpaired objects between the same two pairs (or the ends of a section) that have the same layout.
+void DataMap::by_place() {
+    const auto section_of = [](const match::Places& places, const DataObject& object) {
+        return places.program().image().section_at(object.range.begin);
+    };
+    const auto starts_section = [&](const match::Places& places, std::span<const DataObject> list, std::uint32_t i) {
+        return i == 0 || section_of(places, list[i - 1]) != section_of(places, list[i]);
+    };
+    for (std::uint32_t u = 0; u < updated_.size(); ++u) {
+        if (to_baseline_[u] != kNone ||
+            (u != 0 && to_baseline_[u - 1] == kNone && !starts_section(updated_places_, updated_, u)))
+            continue;
+        const pe::Section* section = section_of(updated_places_, updated_[u]);
+        std::uint32_t b = kNone;
+        if (!starts_section(updated_places_, updated_, u)) {
+            b = to_baseline_[u - 1] + 1;
+        } else if (section) {
+            const auto old_section = baseline_places_.program().image().section_named(section->name);
+            const auto first =
+                old_section ? std::lower_bound(baseline_.begin(), baseline_.end(), old_section->range.begin,
+                                               [](const DataObject& object, Rva at) { return object.range.begin < at; })
+                            : baseline_.end();
+            if (first != baseline_.end() && old_section->range.contains(first->range.begin))
+                b = static_cast<std::uint32_t>(first - baseline_.begin());
+        }
+        if (b == kNone)
+            continue;
+        std::uint32_t length = 0;
+        while (u + length < updated_.size() && to_baseline_[u + length] == kNone &&
+               (length == 0 || !starts_section(updated_places_, updated_, u + length)))
+            ++length;
+        std::uint32_t old_length = 0;
+        while (b + old_length < baseline_.size() && to_updated_[b + old_length] == kNone &&
+               (old_length == 0 || !starts_section(baseline_places_, baseline_, b + old_length)))
+            ++old_length;
+        bool same = length == old_length;
+        for (std::uint32_t i = 0; same && i < length; ++i)
+            same = updated_[u + i].range.size == baseline_[b + i].range.size && compatible(b + i, u + i) &&
+                   !contradicted(b + i, u + i) && counterparts_[u + i].detail.empty() &&
+                   counterparts_[u + i].kind != Counterpart::Kind::fresh &&
+                   updated_[u + i].names.empty() == baseline_[b + i].names.empty();
+        if (same)
+            for (std::uint32_t i = 0; i < length; ++i)
+                pair(b + i, u + i);
+    }
+}
+
+void DataMap::by_enclosing_objects() {
+    const pe::Image& image = updated_places_.program().image();
+    // The next pair behind each object in its section, or the number of objects.
+    const auto size = static_cast<std::uint32_t>(updated_.size());
+    std::vector<std::uint32_t> next(size, size);
+    for (std::uint32_t u = size; u-- > 1;)
+        if (image.section_at(updated_[u - 1].range.begin) == image.section_at(updated_[u].range.begin))
+            next[u - 1] = to_baseline_[u] != kNone ? u : next[u];
+    std::uint32_t before = kNone;
+    bool in_fresh = false;
+    for (std::uint32_t u = 0; u < size; ++u) {
+        if (u != 0 && image.section_at(updated_[u - 1].range.begin) != image.section_at(updated_[u].range.begin)) {
+            before = kNone;
+            in_fresh = false;
+        }
+        Counterpart& own = counterparts_[u];
+        if (to_baseline_[u] != kNone) {
+            before = u;
+            in_fresh = false;
+        } else if (!updated_[u].names.empty()) {
+            in_fresh = own.kind == Counterpart::Kind::fresh;
+            if (own.kind == Counterpart::Kind::unknown && own.detail.empty())
+                own.detail = fmt::format("several data objects are called {}", updated_[u].names.front());
+        } else if (own.detail.empty()) {
+            if (in_fresh)
+                own.kind = Counterpart::Kind::fresh; // inside of what is new
+            else if (before == kNone)
+                own.detail = "no data before it has a known counterpart";
+            else
+                by_enclosing_object(u, before, next[u]);
+        }
+    }
+}
+
+/// An unnamed address that only the updated code refers to directly, behind the pair `before` and before the pair
+/// `after` (or the end of the section). Proved by the distance between those two, which must not have changed.
+void DataMap::by_enclosing_object(std::uint32_t updated, std::uint32_t before, std::uint32_t after) {
+    Counterpart& result = counterparts_[updated];
+    const RvaRange range = updated_[updated].range;
+    const std::uint32_t old_before = to_baseline_[before];
+    const RvaRange old_range = baseline_[old_before].range;
+    const Rva begin = updated_[before].range.begin;
+    const pe::Section* section = updated_places_.program().image().section_at(begin);
+    const pe::Section* old_section = baseline_places_.program().image().section_at(old_range.begin);
+    if (!section || !old_section)
+        return;
+    const std::uint32_t distance = range.begin - begin;
+    const bool at_end = after == updated_.size();
+    const std::uint64_t room = (at_end ? section->range.end() : updated_[after].range.begin.value) - begin.value;
+    const Rva old_end =
+        at_end ? Rva{static_cast<std::uint32_t>(old_section->range.end())} : baseline_[to_baseline_[after]].range.begin;
+    if (old_end <= old_range.begin || !old_section->range.contains(old_end - 1)) {
+        result.detail = fmt::format("it lies between {} and another object that were not in this order in the baseline",
+                                    describe(updated_[before]));
+        return;
+    }
+    const std::uint32_t old_room = old_end - old_range.begin;
+    if (room == old_room && distance < old_room) {
+        result = {Counterpart::Kind::paired, old_range.begin + distance, {}};
+        return;
+    }
+    // Behind all that the object before it holds in the baseline, where nothing lies between the two neighbours.
+    const bool adjoining = old_range.end() + kMaxPadding >= old_end.value;
+    if (adjoining && distance >= old_range.size && room >= std::uint64_t{old_room} + range.size) {
+        result.kind = Counterpart::Kind::fresh;
+        return;
+    }
+    result.detail = fmt::format("it lies 0x{:x} bytes behind {}, in 0x{:x} bytes that were 0x{:x} in the baseline",
+                                distance, describe(updated_[before]), room, old_room);
+}
+
+} // namespace suture::diff

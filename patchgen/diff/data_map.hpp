@@ -1,0 +1,62 @@
+#pragma once
+
+#include "patchgen/match/matcher.hpp"
+
+#include <unordered_set>
+
+namespace suture::diff {
+
+/// Where a data object of the updated image is in the baseline.
+struct Counterpart {
+    enum class Kind : std::uint8_t {
+        paired,  ///< at `baseline`
+        fresh,   ///< nowhere: the baseline has no such object
+        unknown, ///< the evidence does not say, or contradicts itself: see `detail`
+    };
+    Kind kind = Kind::unknown;
+    Rva baseline;
+    std::string detail;
+};
+
+/// Which data object of the baseline is which of the updated image: by name, else by what the references of functions
+/// with the same code agree on, else by place between objects that are paired. For writable data, where identity is
+/// what counts, one vote against a pair unmakes it. For read-only data the content decides, and this only says where
+/// to look.
+class DataMap {
+  public:
+    DataMap(const match::Places& baseline, const match::Places& updated, const match::Matching& functions);
+
+    /// Counterpart of the updated object with this index.
+    const Counterpart& counterpart(std::uint32_t updated) const { return counterparts_[updated]; }
+    /// The updated object of the baseline object with this index; ~0 where there is none.
+    std::uint32_t updated_of(std::uint32_t baseline) const { return to_updated_[baseline]; }
+    /// Baseline objects that references pair with the updated object, ascending.
+    std::span<const std::uint32_t> votes(std::uint32_t updated) const { return updated_votes_[updated]; }
+    /// True if references pair either object with others only: then one being behind another in memory says nothing.
+    bool contradicted(std::uint32_t baseline, std::uint32_t updated) const;
+
+  private:
+    void collect_votes(const match::Matching& functions);
+    void vote(Rva baseline, Rva updated);
+    void pair(std::uint32_t baseline, std::uint32_t updated);
+    void by_names();
+    void by_votes();
+    void by_place();
+    void by_enclosing_objects();
+    void by_enclosing_object(std::uint32_t updated, std::uint32_t before, std::uint32_t after);
+    bool compatible(std::uint32_t baseline, std::uint32_t updated) const;
+    std::string describe_votes(std::uint32_t updated) const;
+
+    const match::Places& baseline_places_;
+    const match::Places& updated_places_;
+    std::span<const program::DataObject> baseline_;
+    std::span<const program::DataObject> updated_;
+    std::vector<std::vector<std::uint32_t>> baseline_votes_;
+    std::vector<std::vector<std::uint32_t>> updated_votes_;
+    std::vector<std::uint32_t> to_updated_;  ///< by baseline object
+    std::vector<std::uint32_t> to_baseline_; ///< by updated object
+    std::vector<Counterpart> counterparts_;  ///< by updated object
+    std::unordered_set<std::uint64_t> pairs_seen_;
+};
+
+} // namespace suture::diff

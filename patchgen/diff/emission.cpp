@@ -1,0 +1,518 @@
+#include "patchgen/diff/emission.hpp"
+
+#include "patchgen/diff/function_diff.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+namespace suture::diff {
+
+using match::Place;
+using match::PlaceKind;
+using program::DataObject;
+using program::Function;
+using program::Reference;
+using program::Use;
+
+namespace {
+
+/// Largest data that is copied where its end is not known, in bytes.
+constexpr std::uint32_t kMaxUnknownExtent = 1u << 20;
+/// Largest alignment that data is taken to need: that of the widest vector registers.
+constexpr std::uint32_t kMaxAlignment = 64;
+
+/// Data objects of the updated image that are copied, joined where what is copied must stay together.
+class Copies {
+  public:
+    explicit Copies(const match::Places& places)
+        : places_(places), copied_(places.program().data().size()), joined_(copied_.size()) {}
+
+    /// Each returns true if that is news.
+    bool copy(std::uint32_t object) { return set(copied_, object); }
+    bool join_with_next(std::uint32_t object) {
+        const bool first = copy(object);
+        const bool second = copy(object + 1);
+        return set(joined_, object) || first || second;
+    }
+    bool contains(std::uint32_t object) const { return copied_[object]; }
+    std::uint32_t first_of(std::uint32_t object) const {
+        while (object > 0 && joined_[object - 1])
+            --object;
+        return object;
+    }
+    std::uint32_t last_of(std::uint32_t object) const {
+        while (joined_[object])
+            ++object;
+        return object;
+    }
+    /// All of what is copied together with the object; linker data behind it excluded.
+    RvaRange region_of(std::uint32_t object) const {
+        const auto data = places_.program().data();
+        const Rva begin = data[first_of(object)].range.begin;
+        const DataObject& last = data[last_of(object)];
+        const Contents::Extent extent = Contents::extent_of(places_, last.range.begin);
+        // Of text just the string is needed; its tail may be an object of its own.
+        const std::uint64_t end =
+            last.range.begin.value + std::uint64_t{extent.text ? std::max(extent.size, 1u) : extent.size};
+        return {begin, static_cast<std::uint32_t>(end - begin.value)};
+    }
+    std::vector<std::uint32_t> firsts() const {
+        std::vector<std::uint32_t> result;
+        for (std::uint32_t i = 0; i < copied_.size(); ++i)
+            if (copied_[i] && (i == 0 || !joined_[i - 1]))
+                result.push_back(i);
+        return result;
+    }
+
+  private:
+    static bool set(std::vector<bool>& flags, std::uint32_t index) {
+        if (index >= flags.size() || flags[index])
+            return false;
+        return flags[index] = true;
+    }
+
+    const match::Places& places_;
+    std::vector<bool> copied_;
+    std::vector<bool> joined_;
+};
+
+class Collector {
+  public:
+    Collector(const Pairing& pairing, Contents& contents, const std::set<Edge>& changed,
+              const std::set<std::uint32_t>& parts)
+        : pairing_(pairing), contents_(contents), changed_(changed), parts_(parts), old_(pairing.baseline.program()),
+          new_(pairing.updated.program()), copies_(pairing.updated) {
+        for (const auto& [b, u] : changed)
+            emitted_.emplace(u, b);
+    }
+
+    Emission run() {
+        // What is copied and what is added only grows: each pass sees all that the ones before it found.
+        do {
+            grown_ = false;
+            result_ = {};
+            resolve_functions();
+            resolve_data();
+            keep_boundaries();
+        } while (grown_);
+        finish();
+        return std::move(result_);
+    }
+
+  private:
+    /// Who a reference belongs to: an emitted function, or a piece of copied data.
+    struct Owner {
+        std::optional<std::uint32_t> function;
+        Rva at;
+    };
+
+    void refuse(const Owner& owner, Code code, std::string detail) {
+        Error error = Error(code, std::move(detail)).in_image(new_.path()).at(owner.at);
+        if (owner.function) {
+            error.in_function(pairing_.new_function(*owner.function).display_name());
+            result_.refused.emplace(*owner.function, result_.refusals.size());
+        }
+        for (const Error& other : result_.refusals)
+            if (other.code() == error.code() && other.detail() == error.detail() &&
+                other.place().function == error.place().function)
+                return;
+        result_.refusals.push_back(std::move(error));
+    }
+
+    std::string describe_target(Rva at) const { return describe(pairing_.updated, at); }
+
+    void resolve_functions() {
+        functions_.clear();
+        // Functions that this adds are seen in this same walk or in the next pass.
+        for (auto next = emitted_.begin(); next != emitted_.end(); ++next) {
+            const Function& function = pairing_.new_function(next->first);
+            EmittedFunction emitted;
+            emitted.updated = &function;
+            if (next->second && !parts_.contains(next->first)) {
+                emitted.baseline = &pairing_.old_function(*next->second);
+                emitted.loops_to_entry = loops_to_entry(*emitted.baseline);
+            }
+            const Owner owner{next->first, function.range.begin};
+            check_function(owner, function, next->second);
+            for (const Reference& reference : function.references)
+                emitted.destinations.push_back(resolve_reference(
+                    {next->first, function.range.begin + reference.instruction}, function, reference));
+            for (const program::JumpTable& table : function.jump_tables)
+                for (const Rva target : table.targets)
+                    emitted.table_destinations.push_back(
+                        resolve_code(owner, target, pairing_.updated.at(target), false));
+            functions_.emplace(next->first, std::move(emitted));
+        }
+    }
+
+    static bool loops_to_entry(const Function& function) {
+        return std::any_of(function.references.begin(), function.references.end(), [&](const Reference& reference) {
+            return reference.kind == program::ReferenceKind::branch && reference.target == function.range.begin;
+        });
+    }
+
+    void check_function(const Owner& owner, const Function& function, std::optional<std::uint32_t> baseline) {
+        if (!function.decoded)
+            refuse(owner, Code::not_decoded, function.undecoded);
+        if (baseline && !pairing_.old_function(*baseline).decoded)
+            refuse(owner, Code::not_decoded,
+                   fmt::format("in the baseline: {}", pairing_.old_function(*baseline).undecoded));
+        if (const auto handler = handler_of(new_, function))
+            refuse(owner, Code::exception_handler, fmt::format("the handler is {}", describe_target(*handler)));
+        else if (const auto earlier = baseline ? handler_of(old_, pairing_.old_function(*baseline)) : std::nullopt)
+            refuse(owner, Code::exception_handler,
+                   fmt::format("the baseline's handler is {}", describe(pairing_.baseline, *earlier)));
+        if (!baseline)
+            for (const auto& [index, detail] : pairing_.functions.conflicts)
+                if (index == *owner.function)
+                    refuse(owner, Code::match_ambiguous, detail);
+    }
+
+    Destination resolve_reference(const Owner& owner, const Function& function, const Reference& reference) {
+        if (function.range.contains(reference.target))
+            return ToEmitted{function.range.begin, reference.target - function.range.begin};
+        for (const program::JumpTable& table : function.jump_tables)
+            if (table.range().contains(reference.target))
+                return ToData{table.at, reference.target - table.at};
+        const std::uint32_t size =
+            reference.use == Use::read || reference.use == Use::write ? reference.access_size : 0;
+        return resolve(owner, reference.target, reference.use, size);
+    }
+
+    /// Where something of the updated image is when the package lies over the baseline.
+    Destination resolve(const Owner& owner, Rva target, Use use, std::uint32_t size) {
+        const Place place = pairing_.updated.at(target);
+        switch (place.kind) {
+        case PlaceKind::function:
+            return resolve_code(owner, target, place, use != Use::call && use != Use::jump);
+        case PlaceKind::gap:
+            return resolve_gap(owner, target, place);
+        case PlaceKind::import:
+            return resolve_import(place);
+        case PlaceKind::header:
+            return ToBaseline{target};
+        case PlaceKind::metadata:
+            return resolve_metadata(owner, target, place);
+        case PlaceKind::data:
+            return new_.data()[place.index].writable ? resolve_writable(owner, target, place, size)
+                                                     : resolve_read_only(owner, target, place, size);
+        case PlaceKind::outside:
+            break;
+        }
+        refuse(owner, Code::reference_unresolved, fmt::format("nothing is known at +0x{:x}", target.value));
+        return ToBaseline{};
+    }
+
+    /// `identity`: the address itself counts, and must be the one that the process knows.
+    Destination resolve_code(const Owner& owner, Rva target, const Place& place, bool identity) {
+        if (place.kind != PlaceKind::function) {
+            refuse(owner, Code::reference_unresolved, fmt::format("code at +0x{:x} is in no function", target.value));
+            return ToBaseline{};
+        }
+        const Rva entry = pairing_.new_function(place.index).range.begin;
+        const auto& partners = pairing_.functions.to_baseline[place.index];
+        const bool emitted = emitted_.contains(place.index);
+        if (partners.empty() || (emitted && (!identity || place.offset != 0 || parts_.contains(place.index)))) {
+            if (!emitted) {
+                emitted_.emplace(place.index, std::nullopt);
+                grown_ = true;
+            }
+            return ToEmitted{entry, place.offset};
+        }
+        if (identity && partners.size() > 1)
+            refuse(
+                owner, Code::folded_function,
+                fmt::format("the address of {} is that of several functions in the baseline", describe_target(entry)));
+        return ToBaseline{pairing_.old_function(partners.front()).range.begin + place.offset};
+    }
+
+    /// Bytes in a code section behind a function: the same as in the baseline where that function is.
+    Destination resolve_gap(const Owner& owner, Rva target, const Place& place) {
+        const auto& partners = pairing_.functions.to_baseline[place.index];
+        if (partners.size() == 1 && !emitted_.contains(place.index))
+            return ToBaseline{pairing_.old_function(partners.front()).range.begin + place.offset};
+        refuse(owner, Code::reference_unresolved, fmt::format("+0x{:x} is in no function", target.value));
+        return ToBaseline{};
+    }
+
+    Destination resolve_import(const Place& place) {
+        const pe::ImportSlot& slot = new_.imports()[place.index];
+        const auto slots = old_.imports();
+        for (std::uint32_t i = 0; i < slots.size(); ++i)
+            if (pairing_.same_import(i, place.index))
+                return ToBaseline{slots[i].slot};
+        return ToNewImport{slot.dll, slot.name, slot.name.empty() ? slot.ordinal : std::uint16_t{0}};
+    }
+
+    Destination resolve_metadata(const Owner& owner, Rva target, const Place& place) {
+        const auto list = pairing_.baseline.metadata();
+        for (std::uint32_t i = 0; i < list.size(); ++i)
+            if (list[i].kind != match::Metadata::Kind::jump_table && pairing_.same_metadata(i, place.index) &&
+                place.offset < list[i].range.size)
+                return ToBaseline{list[i].range.begin + place.offset};
+        // A table of another function that is emitted is encoded anew with it.
+        const match::Metadata& own = pairing_.updated.metadata()[place.index];
+        const Place table_owner = pairing_.updated.at(Rva{own.key});
+        if (own.kind == match::Metadata::Kind::jump_table && table_owner.kind == PlaceKind::function &&
+            emitted_.contains(table_owner.index))
+            return ToData{own.range.begin, place.offset};
+        refuse(owner, Code::reference_unresolved, fmt::format("linker data at +0x{:x}", target.value));
+        return ToBaseline{};
+    }
+
+    Destination resolve_writable(const Owner& owner, Rva target, const Place& place, std::uint32_t size) {
+        const Counterpart& counterpart = pairing_.data.counterpart(place.index);
+        const DataObject& object = new_.data()[place.index];
+        switch (counterpart.kind) {
+        case Counterpart::Kind::paired: {
+            const DataObject* earlier = old_.data_at(counterpart.baseline);
+            const std::uint64_t room = earlier ? room_of(pairing_.baseline, *earlier, counterpart.baseline) : 0;
+            const std::uint64_t needed =
+                size != 0 ? std::uint64_t{place.offset} + size : room_of(pairing_.updated, object, object.range.begin);
+            if (needed > room)
+                refuse(owner, Code::data_resized,
+                       fmt::format("{} reaches over {} bytes, in the baseline over {}",
+                                   describe_target(object.range.begin), needed, room));
+            return ToBaseline{counterpart.baseline + place.offset};
+        }
+        case Counterpart::Kind::fresh:
+            copy_with_unnamed_tail(place.index, true);
+            return to_copy(target);
+        case Counterpart::Kind::unknown:
+            break;
+        }
+        refuse(owner, Code::data_unmapped, fmt::format("{}: {}", describe_target(target), counterpart.detail));
+        return ToBaseline{};
+    }
+
+    /// Bytes from `at` to the end of the object, with the unnamed addresses behind it that may lie inside it.
+    static std::uint64_t room_of(const match::Places& places, const DataObject& object, Rva at) {
+        const DataObject* last = &object;
+        if (!object.size_known && !object.names.empty()) {
+            const auto data = places.program().data();
+            for (std::size_t i = places.index_of(object) + std::size_t{1};
+                 i < data.size() && data[i].names.empty() && !data[i].size_known &&
+                 data[i].range.begin.value == last->range.end();
+                 ++i)
+                last = &data[i];
+        }
+        return last->range.end() - at.value;
+    }
+
+    Destination resolve_read_only(const Owner& owner, Rva target, const Place& place, std::uint32_t size) {
+        if (!copies_.contains(place.index))
+            if (const auto baseline = same_in_baseline(target, place, size))
+                return ToBaseline{*baseline};
+        if (size == 0 && !copies_.contains(place.index))
+            copy_with_unnamed_tail(place.index, false);
+        else
+            copy(place.index);
+        // A read may reach over several objects.
+        for (std::uint32_t i = place.index; size != 0 && i + 1 < new_.data().size() &&
+                                            target.value + std::uint64_t{size} > new_.data()[i].range.end() &&
+                                            new_.data()[i + 1].range.begin.value == new_.data()[i].range.end();
+             ++i)
+            grown_ |= copies_.join_with_next(i);
+        check_copy(owner, place, size);
+        return to_copy(target);
+    }
+
+    /// A place in the baseline that holds the same for this use.
+    std::optional<Rva> same_in_baseline(Rva target, const Place& place, std::uint32_t size) {
+        const Counterpart& counterpart = pairing_.data.counterpart(place.index);
+        if (counterpart.kind == Counterpart::Kind::paired) {
+            const Rva baseline = counterpart.baseline + place.offset;
+            if (pairing_.baseline.at(baseline).kind == PlaceKind::data && contents_.same(baseline, target, size))
+                return baseline;
+        }
+        for (const std::uint32_t candidate : pairing_.data.votes(place.index)) {
+            const RvaRange range = old_.data()[candidate].range;
+            if (place.offset < range.size && contents_.same(range.begin + place.offset, target, size))
+                return range.begin + place.offset;
+        }
+        return std::nullopt;
+    }
+
+    void copy(std::uint32_t object) { grown_ |= copies_.copy(object); }
+
+    /// Copies an object with the unnamed ones behind it, which may be parts of it.
+    void copy_with_unnamed_tail(std::uint32_t object, bool writable) {
+        copy(object);
+        const auto data = new_.data();
+        const Rva begin = data[object].range.begin;
+        if (Contents::extent_of(pairing_.updated, begin).exact)
+            return;
+        for (std::uint32_t i = object; i + 1 < data.size(); ++i) {
+            const DataObject& next = data[i + 1];
+            if (next.range.begin.value != data[i].range.end() || !next.names.empty() || next.size_known ||
+                pairing_.updated.at(next.range.begin).kind != PlaceKind::data ||
+                (writable && pairing_.data.counterpart(i + 1).kind != Counterpart::Kind::fresh))
+                break;
+            if (Contents::extent_of(pairing_.updated, next.range.begin).text)
+                break;
+            if (next.range.begin - begin > kMaxUnknownExtent) {
+                refuse({std::nullopt, begin}, Code::data_extent_unknown,
+                       fmt::format("{} may reach over more than {} bytes", describe_target(begin), kMaxUnknownExtent));
+                break;
+            }
+            grown_ |= copies_.join_with_next(i);
+        }
+    }
+
+    Destination to_copy(Rva target) const {
+        const Place place = pairing_.updated.at(target);
+        const RvaRange region = copies_.region_of(place.index);
+        return ToData{region.begin, target - region.begin};
+    }
+
+    bool has_code_pointers(const match::Places& places, RvaRange range) const {
+        for (const pe::Relocation& field : places.relocations_in(range))
+            if (const auto target = places.program().pointer_at(field.at);
+                target && places.at(*target).kind == PlaceKind::function && places.at(*target).offset == 0)
+                return true;
+        return false;
+    }
+
+    /// A copy is no replacement for what live objects already point to.
+    void check_copy(const Owner& owner, const Place& place, std::uint32_t size) {
+        const DataObject& object = new_.data()[place.index];
+        const Counterpart& counterpart = pairing_.data.counterpart(place.index);
+        std::optional<Rva> earlier;
+        if (counterpart.kind == Counterpart::Kind::paired)
+            earlier = counterpart.baseline;
+        else if (!pairing_.data.votes(place.index).empty())
+            earlier = old_.data()[pairing_.data.votes(place.index).front()].range.begin;
+        if (size != 0 || !earlier || contents_.same(*earlier, object.range.begin, 0))
+            return;
+        const DataObject* before = old_.data_at(*earlier);
+        if (has_code_pointers(pairing_.updated, object.range) ||
+            (before && has_code_pointers(pairing_.baseline, before->range)))
+            refuse(owner, Code::vtable_changed,
+                   fmt::format("{} at +0x{:x} differs from the baseline's at +0x{:x}",
+                               describe_target(object.range.begin), object.range.begin.value, earlier->value));
+    }
+
+    void resolve_data() {
+        data_.clear();
+        for (const std::uint32_t first : copies_.firsts()) {
+            const RvaRange region = copies_.region_of(first);
+            EmittedData data;
+            data.object = new_.data()[first];
+            data.object.range = region;
+            data.alignment =
+                std::min(kMaxAlignment, std::uint32_t{1} << std::min(31, std::countr_zero(region.begin.value)));
+            const Owner owner{std::nullopt, region.begin};
+            for (const pe::Relocation& field : pairing_.updated.relocations_in(region)) {
+                const auto target = new_.pointer_at(field.at);
+                if (!target || field.at.value + std::uint64_t{8} > region.end()) {
+                    refuse(owner, Code::data_relative, fmt::format("the field at +0x{:x}", field.at.value));
+                    continue;
+                }
+                data.pointers.emplace_back(field.at - region.begin, resolve(owner, *target, Use::address, 0));
+            }
+            if (data.pointers.empty() && holds_addresses(region))
+                refuse(owner, Code::data_relative,
+                       fmt::format("{} looks like a table of distances or RVAs", describe_target(region.begin)));
+            data_.emplace(region.begin, std::move(data));
+        }
+    }
+
+    /// True if every 4-byte word is the distance from the start to something known, or its RVA.
+    bool holds_addresses(RvaRange range) const {
+        const auto content = new_.image().content(range);
+        if (!content || range.size < 8 || range.size % 4 != 0)
+            return false;
+        const auto known = [&](Rva at) {
+            const Place place = pairing_.updated.at(at);
+            return place.offset == 0 && (place.kind == PlaceKind::function || place.kind == PlaceKind::data);
+        };
+        bool distances = true;
+        bool rvas = true;
+        for (std::uint32_t i = 0; i < range.size && (distances || rvas); i += 4) {
+            const std::uint32_t word = ByteView(*content).read<std::uint32_t>(i).value_or(0);
+            distances = distances && word != 0 && known(range.begin + word);
+            rvas = rvas && word != 0 && known(Rva{word});
+        }
+        return distances || rvas;
+    }
+
+    /// The end of one object and the start of the next are one address. Where a function may mean either, both must
+    /// come to lie as they lie in the updated image.
+    void keep_boundaries() {
+        for (const auto& [index, emitted] : functions_) {
+            const Function& function = *emitted.updated;
+            std::map<std::uint32_t, std::size_t> ends; // end of an object whose address is taken, and the reference
+            for (std::size_t i = 0; i < function.references.size(); ++i) {
+                const Reference& reference = function.references[i];
+                const Place place = pairing_.updated.at(reference.target);
+                if (reference.use != Use::address || place.kind != PlaceKind::data ||
+                    Contents::extent_of(pairing_.updated, reference.target).text)
+                    continue;
+                ends.emplace(static_cast<std::uint32_t>(new_.data()[place.index].range.end()), i);
+            }
+            for (std::size_t i = 0; i < function.references.size(); ++i) {
+                const Reference& reference = function.references[i];
+                const auto end = ends.find(reference.target.value);
+                if (reference.use != Use::address || end == ends.end() ||
+                    pairing_.updated.at(reference.target).kind != PlaceKind::data)
+                    continue;
+                keep_boundary(index, function, emitted, end->second, i);
+            }
+        }
+    }
+
+    void keep_boundary(std::uint32_t index, const Function& function, const EmittedFunction& emitted,
+                       std::size_t before, std::size_t behind) {
+        const std::uint32_t distance = function.references[behind].target - function.references[before].target;
+        const Destination& first = emitted.destinations[before];
+        const Destination& second = emitted.destinations[behind];
+        const auto* first_baseline = std::get_if<ToBaseline>(&first);
+        const auto* second_baseline = std::get_if<ToBaseline>(&second);
+        if (first_baseline && second_baseline && first_baseline->rva + distance == second_baseline->rva)
+            return;
+        const auto* first_data = std::get_if<ToData>(&first);
+        const auto* second_data = std::get_if<ToData>(&second);
+        if (first_data && second_data && first_data->updated_object == second_data->updated_object)
+            return;
+        const Place place = pairing_.updated.at(function.references[before].target);
+        if (!new_.data()[place.index].writable && place.index + 1 < new_.data().size() &&
+            !new_.data()[place.index + 1].writable) {
+            grown_ |= copies_.join_with_next(place.index);
+            return;
+        }
+        refuse({index, function.range.begin + function.references[behind].instruction}, Code::data_boundary_ambiguous,
+               fmt::format("{} or the end of {}", describe_target(function.references[behind].target),
+                           describe_target(function.references[before].target)));
+    }
+
+    void finish() {
+        for (auto& [index, emitted] : functions_)
+            result_.functions.push_back(std::move(emitted));
+        for (auto& [begin, data] : data_)
+            result_.data.push_back(std::move(data));
+    }
+
+    const Pairing& pairing_;
+    Contents& contents_;
+    const std::set<Edge>& changed_;
+    const std::set<std::uint32_t>& parts_;
+    const program::Program& old_;
+    const program::Program& new_;
+    Copies copies_;
+    std::map<std::uint32_t, std::optional<std::uint32_t>> emitted_; ///< updated functions, and what they replace
+    std::map<std::uint32_t, EmittedFunction> functions_;            ///< by updated index
+    std::map<Rva, EmittedData> data_;
+    bool grown_ = false;
+    Emission result_;
+};
+
+} // namespace
+
+Emission collect_emission(const Pairing& pairing, Contents& contents, const std::set<Edge>& changed,
+                          const std::set<std::uint32_t>& parts) {
+    return Collector(pairing, contents, changed, parts).run();
+}
+
+} // namespace suture::diff

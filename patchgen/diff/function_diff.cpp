@@ -1,0 +1,294 @@
+#include "patchgen/diff/function_diff.hpp"
+
+#include "patchgen/match/fingerprint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::diff {
+
+using match::Place;
+using match::PlaceKind;
+using program::Function;
+using program::Reference;
+using program::Use;
+
+namespace {
+
+/// Longest part of a string that is quoted.
+constexpr std::size_t kMaxQuoted = 32;
+/// Most bytes of language-specific handler data that are compared.
+constexpr std::uint32_t kMaxHandlerData = 65536;
+
+/// Rank of the function's own jump table at `at`, or nothing.
+std::optional<std::size_t> own_table(const Function& function, Rva at) {
+    for (std::size_t i = 0; i < function.jump_tables.size(); ++i)
+        if (function.jump_tables[i].at == at)
+            return i;
+    return std::nullopt;
+}
+
+class Comparer {
+  public:
+    Comparer(const Pairing& pairing, Contents& contents, std::uint32_t baseline, std::uint32_t updated)
+        : pairing_(pairing), contents_(contents), baseline_(baseline), updated_(updated),
+          old_(pairing.old_function(baseline)), new_(pairing.new_function(updated)) {}
+
+    FunctionDiff run() {
+        if (!pairing_.functions.same_code(baseline_, updated_)) {
+            result_.why = code_difference();
+            return std::move(result_);
+        }
+        for (std::size_t i = 0; i < old_.references.size() && result_.equal(); ++i)
+            reference(old_.references[i], new_.references[i]);
+        for (std::size_t i = 0; i < old_.jump_tables.size() && result_.equal(); ++i)
+            table(old_.jump_tables[i], new_.jump_tables[i]);
+        if (result_.equal())
+            unwind();
+        return std::move(result_);
+    }
+
+  private:
+    std::string code_difference() const {
+        const Bytes old_code = match::code_of(pairing_.baseline.program(), old_);
+        const Bytes new_code = match::code_of(pairing_.updated.program(), new_);
+        const auto masked = [](const Function& function, std::uint32_t offset) {
+            const auto next =
+                std::upper_bound(function.references.begin(), function.references.end(), offset,
+                                 [](std::uint32_t at, const Reference& reference) { return at < reference.offset; });
+            return next != function.references.begin() &&
+                   offset - std::prev(next)->offset < std::uint32_t{std::prev(next)->size};
+        };
+        const auto shared = static_cast<std::uint32_t>(std::min(old_code.size(), new_code.size()));
+        for (std::uint32_t i = 0; i < shared; ++i)
+            if (old_code[i] != new_code[i] && (!masked(old_, i) || !masked(new_, i)))
+                return fmt::format("code differs at +0x{:x}", i);
+        if (old_code.size() != new_code.size())
+            return fmt::format("code is 0x{:x} bytes, was 0x{:x}", new_code.size(), old_code.size());
+        return "branches lead elsewhere inside the function";
+    }
+
+    void differ(const Reference& old_one, const Reference& new_one, std::string_view what) {
+        result_.why =
+            fmt::format("{} at +0x{:x}: {}, was {}", what, new_one.instruction,
+                        describe(pairing_.updated, new_one.target), describe(pairing_.baseline, old_one.target));
+    }
+
+    void reference(const Reference& old_one, const Reference& new_one) {
+        if (old_.range.contains(old_one.target))
+            return; // where it leads inside is part of the fingerprint
+        const auto old_table = own_table(old_, old_one.target);
+        const auto new_table = own_table(new_, new_one.target);
+        if (old_table || new_table) {
+            if (old_table != new_table)
+                differ(old_one, new_one, "another jump table");
+            return;
+        }
+        const Place from = pairing_.baseline.at(old_one.target);
+        const Place to = pairing_.updated.at(new_one.target);
+        if (from.kind != to.kind)
+            return differ(old_one, new_one, "refers to something else");
+        switch (from.kind) {
+        case PlaceKind::function:
+        case PlaceKind::gap:
+            if (!pairing_.functions.related(from.index, to.index) || from.offset != to.offset)
+                return differ(old_one, new_one, "another function");
+            if (from.offset != 0)
+                result_.inner.emplace_back(from.index, to.index);
+            return;
+        case PlaceKind::import:
+            if (!pairing_.same_import(from.index, to.index))
+                differ(old_one, new_one, "another import");
+            return;
+        case PlaceKind::header:
+        case PlaceKind::outside:
+            if (from.offset != to.offset)
+                differ(old_one, new_one, "refers to something else");
+            return;
+        case PlaceKind::metadata:
+            if (from.offset != to.offset || !pairing_.same_metadata(from.index, to.index))
+                differ(old_one, new_one, "refers to something else");
+            return;
+        case PlaceKind::data:
+            data(old_one, new_one);
+            return;
+        }
+    }
+
+    void data(const Reference& old_one, const Reference& new_one) {
+        const std::uint32_t size = old_one.use == Use::read ? old_one.access_size : 0;
+        const Contents::Node node = contents_.compare(old_one.target, new_one.target, size);
+        if (!contents_.same(node))
+            return differ(old_one, new_one, "other data");
+        result_.contents.push_back(node);
+    }
+
+    void table(const program::JumpTable& old_table, const program::JumpTable& new_table) {
+        for (std::size_t i = 0; i < old_table.targets.size(); ++i) {
+            if (old_.range.contains(old_table.targets[i]))
+                continue; // part of the fingerprint
+            const Place from = pairing_.baseline.at(old_table.targets[i]);
+            const Place to = pairing_.updated.at(new_table.targets[i]);
+            if (from.kind != PlaceKind::function || to.kind != PlaceKind::function ||
+                !pairing_.functions.related(from.index, to.index) || from.offset != to.offset) {
+                result_.why = fmt::format("entry {} of a jump table leads elsewhere", i);
+                return;
+            }
+            if (from.offset != 0)
+                result_.inner.emplace_back(from.index, to.index);
+        }
+    }
+
+    void unwind() {
+        if (old_.unwind.size() != new_.unwind.size()) {
+            result_.why = "unwind data differs";
+            return;
+        }
+        for (std::size_t i = 0; i < old_.unwind.size() && result_.equal(); ++i)
+            if (!same_unwind(old_.unwind[i], new_.unwind[i]))
+                result_.why = "unwind or exception data differs";
+    }
+
+    bool same_unwind(const pe::RuntimeFunction& old_entry, const pe::RuntimeFunction& new_entry) {
+        if (old_entry.range.size != new_entry.range.size ||
+            old_entry.range.begin - old_.range.begin != new_entry.range.begin - new_.range.begin)
+            return false;
+        const auto a = pe::unwind_info_at(pairing_.baseline.program().image(), old_entry.unwind_info);
+        const auto b = pe::unwind_info_at(pairing_.updated.program().image(), new_entry.unwind_info);
+        if (!a || !b)
+            return !a && !b;
+        const auto same_code = [](const pe::UnwindCode& x, const pe::UnwindCode& y) {
+            return x.prolog_offset == y.prolog_offset && x.operation == y.operation && x.info == y.info &&
+                   x.operand == y.operand;
+        };
+        if (a->flags != b->flags || a->prolog_size != b->prolog_size || a->frame_register != b->frame_register ||
+            a->frame_offset != b->frame_offset ||
+            !std::equal(a->codes.begin(), a->codes.end(), b->codes.begin(), b->codes.end(), same_code) ||
+            a->handler.has_value() != b->handler.has_value())
+            return false;
+        if (!a->handler)
+            return true;
+        return same_target(*a->handler, *b->handler) && same_handler_data(a->handler_data, b->handler_data);
+    }
+
+    bool same_target(Rva old_target, Rva new_target) {
+        const Place from = pairing_.baseline.at(old_target);
+        const Place to = pairing_.updated.at(new_target);
+        if (from.kind != to.kind || from.offset != to.offset)
+            return false;
+        switch (from.kind) {
+        case PlaceKind::function:
+            if (!pairing_.functions.related(from.index, to.index))
+                return false;
+            if (from.offset != 0 && from.index != baseline_)
+                result_.inner.emplace_back(from.index, to.index);
+            return true;
+        case PlaceKind::data: {
+            const Contents::Node node = contents_.compare(old_target, new_target, 0);
+            result_.contents.push_back(node);
+            return contents_.same(node);
+        }
+        case PlaceKind::import:
+            return pairing_.same_import(from.index, to.index);
+        default:
+            return false;
+        }
+    }
+
+    /// Its form is the handler's own business. Bytes that are equal mean the same; 4-byte words that differ may be
+    /// RVAs or distances from themselves that lead to the same things.
+    bool same_handler_data(Rva old_at, Rva new_at) {
+        const std::uint32_t size =
+            std::min(handler_data_size(pairing_.baseline, old_at), handler_data_size(pairing_.updated, new_at));
+        const auto a = pairing_.baseline.program().image().content({old_at, size});
+        const auto b = pairing_.updated.program().image().content({new_at, size});
+        if (!a || !b)
+            return false;
+        for (std::uint32_t i = 0; i < size; ++i) {
+            if ((*a)[i] == (*b)[i])
+                continue;
+            const std::uint32_t word = i & ~3u;
+            const auto x = ByteView(*a).read<std::uint32_t>(word);
+            const auto y = ByteView(*b).read<std::uint32_t>(word);
+            if (!x || !y || (!same_target(Rva{*x}, Rva{*y}) && !same_target(old_at + word + *x, new_at + word + *y)))
+                return false;
+            i = word + 3;
+        }
+        return true;
+    }
+
+    /// To the next unwind data, or the end of the section.
+    static std::uint32_t handler_data_size(const match::Places& places, Rva at) {
+        const match::Metadata* next = places.metadata_from(at);
+        const pe::Section* section = places.program().image().section_at(at);
+        const std::uint64_t end = next ? next->range.begin.value : section ? section->range.end() : at.value;
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(end - at.value, kMaxHandlerData));
+    }
+
+    const Pairing& pairing_;
+    Contents& contents_;
+    std::uint32_t baseline_;
+    std::uint32_t updated_;
+    const Function& old_;
+    const Function& new_;
+    FunctionDiff result_;
+};
+
+std::string quoted(std::string_view text) {
+    std::string result;
+    for (const char c : text.substr(0, kMaxQuoted))
+        result += c >= ' ' && c <= '~' && c != '"' && c != '\\'
+                      ? std::string(1, c)
+                      : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    return fmt::format("\"{}\"{}", result, text.size() > kMaxQuoted ? "..." : "");
+}
+
+} // namespace
+
+std::string describe(const match::Places& places, Rva at) {
+    const program::Program& program = places.program();
+    const Place place = places.at(at);
+    const auto with_offset = [&](const std::string& name) {
+        return place.offset == 0 ? name : fmt::format("{}+0x{:x}", name, place.offset);
+    };
+    switch (place.kind) {
+    case PlaceKind::function:
+    case PlaceKind::gap:
+        return with_offset(program.functions()[place.index].display_name());
+    case PlaceKind::import: {
+        const pe::ImportSlot& slot = program.imports()[place.index];
+        return slot.name.empty() ? fmt::format("{}!#{}", slot.dll, slot.ordinal)
+                                 : fmt::format("{}!{}", slot.dll, slot.name);
+    }
+    case PlaceKind::header:
+        return fmt::format("header+0x{:x}", place.offset);
+    case PlaceKind::metadata:
+        return fmt::format("linker data at +0x{:x}", at.value);
+    case PlaceKind::data: {
+        const program::DataObject& object = program.data()[place.index];
+        const Contents::Extent extent = Contents::extent_of(places, at);
+        if (extent.text)
+            if (const auto text = program.image().string_at(at, extent.size))
+                return fmt::format("string {}", quoted(*text));
+        return object.names.empty() ? fmt::format("data at +0x{:x}", at.value) : with_offset(object.names.front());
+    }
+    case PlaceKind::outside:
+        break;
+    }
+    return fmt::format("+0x{:x}", at.value);
+}
+
+std::optional<Rva> handler_of(const program::Program& program, const Function& function) {
+    for (const pe::RuntimeFunction& entry : function.unwind)
+        if (const auto info = pe::unwind_info_at(program.image(), entry.unwind_info); info && info->handler)
+            return info->handler;
+    return std::nullopt;
+}
+
+FunctionDiff compare_functions(const Pairing& pairing, Contents& contents, std::uint32_t baseline,
+                               std::uint32_t updated) {
+    return Comparer(pairing, contents, baseline, updated).run();
+}
+
+} // namespace suture::diff

@@ -1,0 +1,321 @@
+#include "patchgen/diff/image_checks.hpp"
+
+#include "patchgen/diff/function_diff.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+namespace suture::diff {
+
+using match::Place;
+using match::PlaceKind;
+using program::DataObject;
+
+namespace {
+
+/// Lists of functions that run while an image starts, by the names of their first and last entry: MSVC's and clang's
+/// C and C++ initialisers, GCC's constructors.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kInitialisers{
+    {{"__xi_a", "__xi_z"}, {"__xc_a", "__xc_z"}, {"__CTOR_LIST__", "__DTOR_LIST__"}}};
+/// Most thread-local storage callbacks looked at; programs have a handful.
+constexpr std::uint32_t kMaxCallbacks = 1024;
+
+class Checker {
+  public:
+    Checker(const Pairing& pairing, Contents& contents, const std::set<Edge>& changed)
+        : pairing_(pairing), contents_(contents), changed_(changed), old_(pairing.baseline.program()),
+          new_(pairing.updated.program()) {}
+
+    std::vector<Error> run() {
+        exports();
+        if (!same_code_at(old_.image().entry_point(), new_.image().entry_point()))
+            refuse(Code::entry_point_changed, new_.image().entry_point(),
+                   fmt::format("it is {}, was {}", describe(pairing_.updated, new_.image().entry_point()),
+                               describe(pairing_.baseline, old_.image().entry_point())));
+        thread_local_data();
+        initialisers();
+        writable_data();
+        inner_pointers();
+        return std::move(refusals_);
+    }
+
+  private:
+    void refuse(Code code, Rva at, std::string detail, const std::string& name = {}) {
+        refusals_.push_back(Error(code, std::move(detail)).in_image(new_.path()).at(at).in_function(name));
+    }
+
+    bool same_code_at(Rva old_rva, Rva new_rva) const {
+        const Place from = pairing_.baseline.at(old_rva);
+        const Place to = pairing_.updated.at(new_rva);
+        if (from.kind != PlaceKind::function || to.kind != PlaceKind::function)
+            return from.kind == to.kind && (from.kind != PlaceKind::header || from.offset == to.offset);
+        return from.offset == to.offset && pairing_.functions.related(from.index, to.index);
+    }
+
+    void exports() {
+        using Key = std::pair<std::string, std::uint32_t>;
+        const auto list = [](const program::Program& program) {
+            std::map<Key, const pe::Export*> result;
+            for (const pe::Export& one : program.exports())
+                result[one.name.empty() ? Key{"", one.ordinal} : Key{one.name, 0}] = &one;
+            return result;
+        };
+        const auto spelled = [](const Key& key) {
+            return key.first.empty() ? fmt::format("#{}", key.second) : key.first;
+        };
+        const auto before = list(old_);
+        const auto after = list(new_);
+        for (const auto& [key, one] : before)
+            if (!after.contains(key))
+                refuse(Code::export_removed, one->rva, spelled(key));
+        for (const auto& [key, one] : after) {
+            const auto found = before.find(key);
+            if (found == before.end()) {
+                refuse(Code::export_added, one->rva, spelled(key));
+                continue;
+            }
+            const pe::Export& earlier = *found->second;
+            if (one->forwarder != earlier.forwarder || one->ordinal != earlier.ordinal)
+                refuse(Code::export_changed, one->rva,
+                       fmt::format("{} is #{} {}, was #{} {}", spelled(key), one->ordinal, one->forwarder,
+                                   earlier.ordinal, earlier.forwarder));
+            else if (one->forwarder.empty() && !same_export(earlier.rva, one->rva))
+                refuse(Code::export_changed, one->rva,
+                       fmt::format("{} is {}, was {}", spelled(key), describe(pairing_.updated, one->rva),
+                                   describe(pairing_.baseline, earlier.rva)));
+        }
+    }
+
+    bool same_export(Rva old_rva, Rva new_rva) {
+        const Place from = pairing_.baseline.at(old_rva);
+        const Place to = pairing_.updated.at(new_rva);
+        if (from.kind == PlaceKind::data && to.kind == PlaceKind::data)
+            return contents_.same(old_rva, new_rva, 0);
+        return same_code_at(old_rva, new_rva);
+    }
+
+    struct ThreadLocal {
+        RvaRange content;
+        std::uint32_t zero_fill = 0;
+        std::vector<Rva> callbacks;
+    };
+
+    static ThreadLocal thread_local_of(const program::Program& program) {
+        ThreadLocal result;
+        const pe::Image& image = program.image();
+        const RvaRange directory = image.directory(pe::Directory::tls);
+        if (directory.size == 0)
+            return result;
+        const std::uint64_t base = image.image_base().value;
+        const auto field = [&](std::uint32_t offset) {
+            const auto value = image.read<std::uint64_t>(directory.begin + offset);
+            return value && *value > base && *value - base < image.size_of_image()
+                       ? Rva{static_cast<std::uint32_t>(*value - base)}
+                       : Rva{};
+        };
+        // IMAGE_TLS_DIRECTORY64: start and end of the template, index, callbacks, zero fill.
+        const Rva begin = field(0);
+        result.content = {begin, std::max(field(8), begin) - begin};
+        result.zero_fill = image.read<std::uint32_t>(directory.begin + 0x20).value_or(0);
+        const Rva callbacks = field(0x18);
+        for (std::uint32_t i = 0; callbacks != Rva{} && i < kMaxCallbacks; ++i) {
+            const auto target = program.pointer_at(callbacks + 8 * i);
+            if (!target)
+                break;
+            result.callbacks.push_back(*target);
+        }
+        return result;
+    }
+
+    void thread_local_data() {
+        const ThreadLocal before = thread_local_of(old_);
+        const ThreadLocal after = thread_local_of(new_);
+        const auto bytes = [](const program::Program& program, RvaRange range) {
+            auto content = program.image().content(range).value_or(Bytes{});
+            for (std::uint32_t i = 0; i + 8 <= content.size(); ++i)
+                if (program.pointer_at(range.begin + i))
+                    std::fill_n(content.begin() + i, 8, 0xff);
+            return content;
+        };
+        const Rva at = after.content.begin;
+        if (before.content.size != after.content.size || before.zero_fill != after.zero_fill) {
+            refuse(Code::tls_changed, at,
+                   fmt::format("0x{:x} + 0x{:x} bytes, were 0x{:x} + 0x{:x}", after.content.size, after.zero_fill,
+                               before.content.size, before.zero_fill));
+            return;
+        }
+        if (before.content.size != 0 && bytes(old_, before.content) != bytes(new_, after.content))
+            refuse(Code::tls_changed, at, "the initial values differ");
+        for (const pe::Relocation& field : pairing_.baseline.relocations_in(before.content))
+            if (!contents_.same_pointers(field.at, after.content.begin + (field.at - before.content.begin)))
+                refuse(Code::tls_changed, at, "an initial pointer leads elsewhere");
+        if (!std::equal(before.callbacks.begin(), before.callbacks.end(), after.callbacks.begin(),
+                        after.callbacks.end(), [&](Rva a, Rva b) { return same_code_at(a, b); }))
+            refuse(Code::tls_changed, at, "the callbacks differ");
+    }
+
+    /// Functions that a list of initialisers names.
+    static std::vector<Rva> pointers_in(const match::Places& places, RvaRange range) {
+        std::vector<Rva> result;
+        for (const pe::Relocation& field : places.relocations_in(range))
+            if (const auto target = places.program().pointer_at(field.at))
+                result.push_back(*target);
+        return result;
+    }
+
+    static std::optional<RvaRange> between(const program::Program& program, std::string_view first,
+                                           std::string_view last) {
+        std::optional<Rva> begin;
+        for (const DataObject& object : program.data()) {
+            const auto called = [&](std::string_view name) {
+                return std::find(object.names.begin(), object.names.end(), name) != object.names.end();
+            };
+            if (called(first))
+                begin = object.range.begin;
+            if (begin && called(last))
+                return RvaRange{*begin, object.range.begin - *begin};
+        }
+        return std::nullopt;
+    }
+
+    void initialisers() {
+        for (const auto& [first, last] : kInitialisers) {
+            const auto before = between(old_, first, last);
+            const auto after = between(new_, first, last);
+            if (before || after)
+                compare_initialisers(before.value_or(RvaRange{}), after.value_or(RvaRange{}));
+        }
+        const pe::Section* before = old_.image().section_named(".CRT");
+        const pe::Section* after = new_.image().section_named(".CRT");
+        if (before || after)
+            compare_initialisers(before ? before->range : RvaRange{}, after ? after->range : RvaRange{});
+    }
+
+    void compare_initialisers(RvaRange before, RvaRange after) {
+        const auto old_list = pointers_in(pairing_.baseline, before);
+        const auto new_list = pointers_in(pairing_.updated, after);
+        for (const Rva target : new_list)
+            if (std::none_of(old_list.begin(), old_list.end(), [&](Rva other) { return same_code_at(other, target); }))
+                return refuse(Code::static_init_changed, target,
+                              fmt::format("{} would have to run", describe(pairing_.updated, target)));
+        for (const Rva target : old_list) {
+            if (std::none_of(new_list.begin(), new_list.end(), [&](Rva other) { return same_code_at(target, other); }))
+                return refuse(Code::static_init_changed, target,
+                              fmt::format("{} should not have run", describe(pairing_.baseline, target)));
+            const Place place = pairing_.baseline.at(target);
+            if (place.kind == PlaceKind::function)
+                for (const std::uint32_t updated : pairing_.functions.to_updated[place.index])
+                    if (changed_.contains({place.index, updated}))
+                        return refuse(Code::static_init_changed, target,
+                                      fmt::format("{} differs and has run", describe(pairing_.baseline, target)));
+        }
+    }
+
+    void writable_data() {
+        const auto cookie = new_.load_config().security_cookie;
+        for (std::uint32_t u = 0; u < new_.data().size(); ++u) {
+            const DataObject& object = new_.data()[u];
+            const Counterpart& counterpart = pairing_.data.counterpart(u);
+            if (!object.writable || counterpart.kind != Counterpart::Kind::paired ||
+                (cookie && object.range.contains(*cookie)) ||
+                pairing_.updated.at(object.range.begin).kind != PlaceKind::data)
+                continue;
+            const DataObject* earlier = old_.data_at(counterpart.baseline);
+            if (!earlier || earlier->range.begin != counterpart.baseline)
+                continue; // part of something that is compared as a whole
+            compare_object(*earlier, object);
+        }
+    }
+
+    void compare_object(const DataObject& before, const DataObject& after) {
+        const std::string name =
+            after.names.empty() ? describe(pairing_.updated, after.range.begin) : after.names.front();
+        if (before.size_known && after.size_known && before.range.size != after.range.size)
+            return refuse(Code::data_resized, after.range.begin,
+                          fmt::format("{} has {} bytes, had {}", name, after.range.size, before.range.size), name);
+        const std::uint32_t old_size = Contents::extent_of(pairing_.baseline, before.range.begin).size;
+        const std::uint32_t new_size = Contents::extent_of(pairing_.updated, after.range.begin).size;
+        const std::uint32_t shared = std::min(old_size, new_size);
+        if (!contents_.same_initial(before.range.begin, after.range.begin, shared))
+            return refuse(Code::data_initial_value_changed, after.range.begin,
+                          fmt::format("{}: {}", name, difference(before.range.begin, after.range.begin, shared)), name);
+        const bool grown = new_size > old_size;
+        if (before.size_known || after.size_known || old_size == new_size ||
+            (grown ? old_.data_at(before.range.begin + shared) : new_.data_at(after.range.begin + shared)) == nullptr)
+            return;
+        const auto tail =
+            (grown ? new_ : old_)
+                .image()
+                .content({(grown ? after : before).range.begin + shared, std::max(old_size, new_size) - shared});
+        // An unnamed address inside the longer one is an object of its own in the other image.
+        const DataObject* next =
+            grown ? old_.data_at(before.range.begin + shared) : new_.data_at(after.range.begin + shared);
+        if (next->names.empty() && !next->size_known)
+            return;
+        if (tail && std::any_of(tail->begin(), tail->end(), [](std::uint8_t c) { return c != 0; }))
+            refuse(Code::data_resized, after.range.begin,
+                   fmt::format("{} reaches over {} bytes, reached over {}", name, new_size, old_size), name);
+    }
+
+    std::string difference(Rva before, Rva after, std::uint32_t size) const {
+        const auto a = old_.image().content({before, size});
+        const auto b = new_.image().content({after, size});
+        if (a && b)
+            for (std::uint32_t i = 0; i < size; ++i)
+                if ((*a)[i] != (*b)[i] && !old_.relocated(before + i))
+                    return fmt::format("byte +0x{:x} starts as 0x{:02x}, started as 0x{:02x}", i, (*b)[i], (*a)[i]);
+        return "a pointer in it starts elsewhere, or leads to something that differs";
+    }
+
+    /// Addresses inside changed functions that live data of the baseline holds.
+    void inner_pointers() {
+        std::map<std::uint32_t, std::uint32_t> changed; // baseline to updated
+        for (const auto& [b, u] : changed_)
+            changed.emplace(b, u);
+        for (const pe::Relocation& field : old_.relocations()) {
+            const pe::Section* section = old_.image().section_at(field.at);
+            const auto target = section && section->writable() ? old_.pointer_at(field.at) : std::nullopt;
+            if (!target)
+                continue;
+            const Place place = pairing_.baseline.at(*target);
+            if (place.kind == PlaceKind::function && place.offset != 0 && changed.contains(place.index))
+                refuse(Code::middle_of_replaced, new_.functions()[changed.at(place.index)].range.begin,
+                       fmt::format("writable data at +0x{:x} of the baseline points to {}", field.at.value,
+                                   describe(pairing_.baseline, *target)),
+                       old_.functions()[place.index].display_name());
+        }
+    }
+
+    const Pairing& pairing_;
+    Contents& contents_;
+    const std::set<Edge>& changed_;
+    const program::Program& old_;
+    const program::Program& new_;
+    std::vector<Error> refusals_;
+};
+
+} // namespace
+
+std::vector<Error> check_images(const Pairing& pairing, Contents& contents, const std::set<Edge>& changed) {
+    return Checker(pairing, contents, changed).run();
+}
+
+std::optional<Error> check_related(const program::Program& baseline, const program::Program& updated) {
+    const pe::Image& a = baseline.image();
+    const pe::Image& b = updated.image();
+    const auto unrelated = [&](std::string detail) {
+        return Error(Code::unrelated_images, std::move(detail)).in_image(updated.path());
+    };
+    if (a.machine() != b.machine())
+        return unrelated(fmt::format("one is for {}, the other for {}", name_of(a.machine()), name_of(b.machine())));
+    if (a.is_dll() != b.is_dll())
+        return unrelated("one is a DLL, the other is not");
+    if (a.subsystem() != b.subsystem())
+        return unrelated(fmt::format("the subsystems are {} and {}", a.subsystem(), b.subsystem()));
+    return std::nullopt;
+}
+
+} // namespace suture::diff

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "patchgen/diff/data_map.hpp"
+
+namespace suture::diff {
+
+/// What in one image corresponds to what in the other: the ground that every comparison stands on.
+struct Pairing {
+    Pairing(const program::Program& baseline_program, const program::Program& updated_program);
+    Pairing(const Pairing&) = delete;
+    Pairing& operator=(const Pairing&) = delete;
+
+    match::Places baseline;
+    match::Places updated;
+    match::Matching functions;
+    DataMap data;
+
+    const program::Function& old_function(std::uint32_t index) const { return baseline.program().functions()[index]; }
+    const program::Function& new_function(std::uint32_t index) const { return updated.program().functions()[index]; }
+    /// True if two import slots are bound to the same thing.
+    bool same_import(std::uint32_t old_slot, std::uint32_t new_slot) const;
+    /// True if two pieces of metadata are the same piece.
+    bool same_metadata(std::uint32_t old_index, std::uint32_t new_index) const;
+};
+
+/// True if DLL names are equal without regard to case.
+bool same_dll(std::string_view a, std::string_view b);
+
+} // namespace suture::diff

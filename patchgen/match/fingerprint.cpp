@@ -1,0 +1,55 @@
+#include "patchgen/match/fingerprint.hpp"
+
+#include <algorithm>
+
+namespace suture::match {
+
+namespace {
+
+void put(Bytes& out, std::uint32_t value) {
+    for (unsigned shift = 0; shift < 32; shift += 8)
+        out.push_back(static_cast<std::uint8_t>(value >> shift));
+}
+
+/// Offset of `target` in the function, or -1 where it is elsewhere.
+std::uint32_t inside(const program::Function& function, Rva target) {
+    return function.range.contains(target) ? target - function.range.begin : ~0u;
+}
+
+} // namespace
+
+Bytes code_of(const program::Program& program, const program::Function& function) {
+    const auto code = program.image().bytes_at(function.range.begin, function.range.size);
+    if (code)
+        return code->copy();
+    return program.image().content(function.range).value_or(Bytes{});
+}
+
+Digest fingerprint_of(const program::Program& program, const program::Function& function) {
+    Bytes text = code_of(program, function);
+    for (const program::Reference& reference : function.references)
+        for (std::uint32_t i = 0; i < reference.size && std::uint64_t{reference.offset} + i < text.size(); ++i)
+            text[reference.offset + i] = 0;
+    for (const program::JumpTable& table : function.jump_tables)
+        if (function.range.contains(table.range()))
+            std::fill_n(text.begin() + (table.at - function.range.begin),
+                        std::min<std::size_t>(table.range().size, text.size() - (table.at - function.range.begin)), 0);
+    put(text, function.range.size);
+    for (const program::Reference& reference : function.references) {
+        put(text, reference.offset);
+        put(text, reference.size | static_cast<std::uint32_t>(reference.kind) << 8 |
+                      static_cast<std::uint32_t>(reference.use) << 16);
+        put(text, reference.access_size);
+        put(text, static_cast<std::uint32_t>(reference.addend));
+        put(text, inside(function, reference.target));
+    }
+    for (const program::JumpTable& table : function.jump_tables) {
+        put(text, static_cast<std::uint32_t>(table.targets.size()));
+        put(text, table.base == table.at ? 1 : table.base == Rva{} ? 0 : 2);
+        for (const Rva target : table.targets)
+            put(text, inside(function, target));
+    }
+    return digest_of(text);
+}
+
+} // namespace suture::match

@@ -1,0 +1,369 @@
+#include "patchgen/match/matcher.hpp"
+
+#include "patchgen/match/fingerprint.hpp"
+#include "patchgen/match/names.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace suture::match {
+
+namespace {
+
+constexpr std::uint32_t kNone = ~0u;
+
+struct DigestHash {
+    std::size_t operator()(const Digest& digest) const {
+        std::size_t value = 0;
+        for (std::size_t i = 0; i < sizeof value; ++i)
+            value = value << 8 | digest.bytes[i];
+        return value;
+    }
+};
+
+std::uint64_t pair_key(std::uint32_t a, std::uint32_t b) {
+    return std::uint64_t{a} << 32 | b;
+}
+
+void insert_sorted(std::vector<std::uint32_t>& list, std::uint32_t value) {
+    const auto at = std::lower_bound(list.begin(), list.end(), value);
+    if (at == list.end() || *at != value)
+        list.insert(at, value);
+}
+
+/// Where one key occurs on each side: kNone nowhere, kMany more than once.
+struct Seen {
+    static constexpr std::uint32_t kMany = ~0u - 1;
+    std::uint32_t baseline = kNone;
+    std::uint32_t updated = kNone;
+
+    static void note(std::uint32_t& slot, std::uint32_t index) {
+        slot = slot == kNone || slot == index ? index : kMany;
+    }
+    bool unique() const { return baseline < kMany && updated < kMany; }
+};
+
+class Matcher {
+  public:
+    Matcher(const Places& baseline, const Places& updated)
+        : baseline_places_(baseline), updated_places_(updated), baseline_(baseline.program().functions()),
+          updated_(updated.program().functions()), baseline_votes_(baseline_.size()), updated_votes_(updated_.size()) {
+        result_.to_updated.resize(baseline_.size());
+        result_.to_baseline.resize(updated_.size());
+        result_.baseline_fingerprints.reserve(baseline_.size());
+        result_.updated_fingerprints.reserve(updated_.size());
+        for (const program::Function& function : baseline_)
+            result_.baseline_fingerprints.push_back(fingerprint_of(baseline.program(), function));
+        for (const program::Function& function : updated_)
+            result_.updated_fingerprints.push_back(fingerprint_of(updated.program(), function));
+    }
+
+    Matching run() {
+        by_exports();
+        by_names();
+        by_fingerprints();
+        // Each step that pairs something may make the earlier ones see more.
+        do {
+            do
+                propagate();
+            while (by_fingerprints() || by_equal_neighbours());
+        } while (by_remaining_names() || by_enclosed_gaps() || by_order_of_twins());
+        note_conflicts();
+        return std::move(result_);
+    }
+
+  private:
+    bool free_baseline(std::uint32_t b) const { return result_.to_updated[b].empty(); }
+    bool free_updated(std::uint32_t u) const { return result_.to_baseline[u].empty(); }
+    bool compatible(std::uint32_t b, std::uint32_t u) const {
+        return names_compatible(baseline_[b].names, updated_[u].names);
+    }
+
+    void relate(std::uint32_t b, std::uint32_t u) {
+        if (result_.related(b, u))
+            return;
+        insert_sorted(result_.to_updated[b], u);
+        insert_sorted(result_.to_baseline[u], b);
+        fresh_.emplace_back(b, u);
+    }
+
+    bool relate_if_free(std::uint32_t b, std::uint32_t u) {
+        if (!free_baseline(b) || !free_updated(u) || !compatible(b, u))
+            return false;
+        relate(b, u);
+        return true;
+    }
+
+    /// What the loader and other images call by name or position is the same by definition.
+    void by_exports() {
+        const auto& from = baseline_places_.program();
+        const auto& to = updated_places_.program();
+        std::map<std::pair<std::string, std::uint32_t>, std::pair<Rva, Rva>> entries;
+        const auto key = [](const pe::Export& one) {
+            return one.name.empty() ? std::pair(std::string{}, one.ordinal) : std::pair(one.name, std::uint32_t{0});
+        };
+        for (const pe::Export& one : from.exports())
+            if (one.forwarder.empty())
+                entries[key(one)].first = one.rva;
+        for (const pe::Export& one : to.exports())
+            if (const auto found = entries.find(key(one)); one.forwarder.empty() && found != entries.end())
+                found->second.second = one.rva;
+        entries[{"", 0}] = {from.image().entry_point(), to.image().entry_point()};
+        for (const auto& [name, rvas] : entries)
+            if (const auto [b, u] = functions_at(rvas.first, rvas.second); b != kNone)
+                relate(b, u);
+    }
+
+    /// The functions that begin at both addresses, or kNone for both.
+    std::pair<std::uint32_t, std::uint32_t> functions_at(Rva b, Rva u) const {
+        const Place from = baseline_places_.at(b);
+        const Place to = updated_places_.at(u);
+        if (from.kind != PlaceKind::function || to.kind != PlaceKind::function || from.offset != 0 || to.offset != 0)
+            return {kNone, kNone};
+        return {from.index, to.index};
+    }
+
+    /// Names that occur once on each side. Folded code gives one function several counterparts here.
+    void by_names() {
+        std::unordered_map<std::string_view, Seen> seen;
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+            for (const std::string& name : baseline_[b].names)
+                Seen::note(seen[name].baseline, b);
+        for (std::uint32_t u = 0; u < updated_.size(); ++u)
+            for (const std::string& name : updated_[u].names)
+                if (const auto found = seen.find(name); found != seen.end())
+                    Seen::note(found->second.updated, u);
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+            for (const std::string& name : baseline_[b].names)
+                if (const Seen& one = seen[name]; one.unique())
+                    relate(one.baseline, one.updated);
+    }
+
+    /// Fingerprints, and names with fingerprints, that occur once on each side among what is free.
+    bool by_fingerprints() {
+        std::unordered_map<Digest, Seen, DigestHash> seen;
+        std::unordered_map<std::string, Seen> named;
+        const auto named_key = [](const Digest& digest, const std::string& name) {
+            return std::string(digest.bytes.begin(), digest.bytes.end()) + name;
+        };
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b) {
+            if (!free_baseline(b))
+                continue;
+            Seen::note(seen[result_.baseline_fingerprints[b]].baseline, b);
+            for (const std::string& name : baseline_[b].names)
+                Seen::note(named[named_key(result_.baseline_fingerprints[b], name)].baseline, b);
+        }
+        for (std::uint32_t u = 0; u < updated_.size(); ++u) {
+            if (!free_updated(u))
+                continue;
+            Seen::note(seen[result_.updated_fingerprints[u]].updated, u);
+            for (const std::string& name : updated_[u].names)
+                Seen::note(named[named_key(result_.updated_fingerprints[u], name)].updated, u);
+        }
+        bool paired = false;
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b) {
+            if (!free_baseline(b))
+                continue;
+            for (const std::string& name : baseline_[b].names)
+                if (const Seen& one = named[named_key(result_.baseline_fingerprints[b], name)]; one.unique())
+                    paired |= relate_if_free(one.baseline, one.updated);
+            if (const Seen& one = seen[result_.baseline_fingerprints[b]]; one.unique())
+                paired |= relate_if_free(one.baseline, one.updated);
+        }
+        return paired;
+    }
+
+    /// The i-th references of two functions with the same code lead to the same thing, unless other evidence disagrees.
+    void propagate() {
+        while (!fresh_.empty()) {
+            std::vector<std::pair<std::uint32_t, std::uint32_t>> touched;
+            for (const auto& [b, u] : std::exchange(fresh_, {}))
+                if (result_.same_code(b, u))
+                    for (std::size_t i = 0; i < baseline_[b].references.size(); ++i)
+                        vote(baseline_[b].references[i].target, updated_[u].references[i].target, touched);
+            std::sort(touched.begin(), touched.end());
+            for (const auto& [b, u] : touched)
+                if (baseline_votes_[b].size() == 1 && updated_votes_[u].size() == 1)
+                    relate_if_free(b, u);
+        }
+    }
+
+    using Touched = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
+    void vote(Rva b, Rva u, Touched& touched) {
+        std::vector<std::pair<Rva, Rva>> pending{{b, u}};
+        while (!pending.empty()) {
+            const auto [from_rva, to_rva] = pending.back();
+            pending.pop_back();
+            const Place from = baseline_places_.at(from_rva);
+            const Place to = updated_places_.at(to_rva);
+            if (from.kind != to.kind || from.offset != to.offset)
+                continue;
+            if (from.kind == PlaceKind::function && from.offset == 0) {
+                insert_sorted(baseline_votes_[from.index], to.index);
+                insert_sorted(updated_votes_[to.index], from.index);
+                touched.emplace_back(from.index, to.index);
+            } else if (from.kind == PlaceKind::data && objects_.size() < object_limit() &&
+                       objects_.insert(pair_key(from.index, to.index)).second) {
+                pointers_of(from.index, to.index, pending);
+            }
+        }
+    }
+
+    std::size_t object_limit() const {
+        return 4 * (baseline_places_.program().data().size() + updated_places_.program().data().size());
+    }
+
+    /// Pointers at the same offsets of two objects.
+    void pointers_of(std::uint32_t b, std::uint32_t u, std::vector<std::pair<Rva, Rva>>& pending) const {
+        const program::Program& from = baseline_places_.program();
+        const program::Program& to = updated_places_.program();
+        const RvaRange from_range = from.data()[b].range;
+        const RvaRange to_range = to.data()[u].range;
+        const auto fields = baseline_places_.relocations_in(from_range);
+        for (const pe::Relocation& field : fields) {
+            const std::uint32_t offset = field.at - from_range.begin;
+            if (offset >= to_range.size)
+                break;
+            const auto from_target = from.pointer_at(field.at);
+            const auto to_target = to.pointer_at(to_range.begin + offset);
+            if (from_target && to_target)
+                pending.emplace_back(*from_target, *to_target);
+        }
+    }
+
+    bool sole_partner(std::uint32_t b, std::uint32_t u) const {
+        return result_.to_updated[b].size() == 1 && result_.to_baseline[u].size() == 1 && result_.to_updated[b][0] == u;
+    }
+
+    /// Free functions with the same code that lie beside a pair on both sides.
+    bool by_equal_neighbours() {
+        bool paired = false;
+        for (std::uint32_t b = 0; b + 1 < baseline_.size(); ++b)
+            if (result_.to_updated[b].size() == 1)
+                if (const std::uint32_t u = result_.to_updated[b][0]; u + 1 < updated_.size() && sole_partner(b, u))
+                    paired |= relate_twins(b + 1, u + 1);
+        for (std::uint32_t b = static_cast<std::uint32_t>(baseline_.size()); b-- > 1;)
+            if (result_.to_updated[b].size() == 1)
+                if (const std::uint32_t u = result_.to_updated[b][0]; u > 0 && sole_partner(b, u))
+                    paired |= relate_twins(b - 1, u - 1);
+        return paired;
+    }
+
+    bool relate_twins(std::uint32_t b, std::uint32_t u) {
+        return free_baseline(b) && free_updated(u) && result_.same_code(b, u) && !contradicted(b, u) &&
+               relate_if_free(b, u);
+    }
+
+    /// True if there are votes for either, and none for the pair.
+    bool contradicted(std::uint32_t b, std::uint32_t u) const {
+        const auto lacks = [](const std::vector<std::uint32_t>& votes, std::uint32_t other) {
+            return !votes.empty() && !std::binary_search(votes.begin(), votes.end(), other);
+        };
+        return lacks(baseline_votes_[b], u) || lacks(updated_votes_[u], b);
+    }
+
+    /// Names that occur once on each side among what is free: what is left of static functions of equal names when all
+    /// others of the name have found their counterparts.
+    bool by_remaining_names() {
+        std::map<std::string_view, Seen> seen;
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+            if (free_baseline(b))
+                for (const std::string& name : baseline_[b].names)
+                    Seen::note(seen[name].baseline, b);
+        for (std::uint32_t u = 0; u < updated_.size(); ++u)
+            if (free_updated(u))
+                for (const std::string& name : updated_[u].names)
+                    Seen::note(seen[name].updated, u);
+        bool paired = false;
+        for (const auto& [name, one] : seen)
+            if (one.unique() && !contradicted(one.baseline, one.updated))
+                paired |= relate_if_free(one.baseline, one.updated);
+        return paired;
+    }
+
+    /// One free function between two pairs, on both sides.
+    bool by_enclosed_gaps() {
+        bool paired = false;
+        for (std::uint32_t b = 1; b + 1 < baseline_.size(); ++b) {
+            if (!free_baseline(b) || result_.to_updated[b - 1].size() != 1)
+                continue;
+            const std::uint32_t before = result_.to_updated[b - 1][0];
+            if (before + 2 < updated_.size() && sole_partner(b - 1, before) && sole_partner(b + 1, before + 2) &&
+                !contradicted(b, before + 1))
+                paired |= relate_if_free(b, before + 1);
+        }
+        return paired;
+    }
+
+    /// Functions with the same code of which there are equally many on both sides: nothing tells them apart, so their
+    /// order decides.
+    bool by_order_of_twins() {
+        std::map<Digest, std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>>> groups;
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+            if (free_baseline(b))
+                groups[result_.baseline_fingerprints[b]].first.push_back(b);
+        for (std::uint32_t u = 0; u < updated_.size(); ++u)
+            if (free_updated(u))
+                groups[result_.updated_fingerprints[u]].second.push_back(u);
+        bool paired = false;
+        for (const auto& [digest, group] : groups)
+            if (group.first.size() == group.second.size())
+                for (std::size_t i = 0; i < group.first.size(); ++i)
+                    if (!contradicted(group.first[i], group.second[i]))
+                        paired |= relate_if_free(group.first[i], group.second[i]);
+        return paired;
+    }
+
+    void note_conflicts() {
+        for (std::uint32_t u = 0; u < updated_.size(); ++u) {
+            if (!free_updated(u) || updated_votes_[u].empty())
+                continue;
+            std::string said;
+            for (const std::uint32_t b : updated_votes_[u]) {
+                if (!free_baseline(b))
+                    continue;
+                said += fmt::format("{}references say {} (+0x{:x})", said.empty() ? "" : ", ",
+                                    baseline_[b].display_name(), baseline_[b].range.begin.value);
+                for (const std::uint32_t other : baseline_votes_[b])
+                    if (other != u)
+                        said += fmt::format(", which others say is {} (+0x{:x})", updated_[other].display_name(),
+                                            updated_[other].range.begin.value);
+            }
+            if (!said.empty())
+                result_.conflicts.emplace_back(u, std::move(said));
+        }
+    }
+
+    const Places& baseline_places_;
+    const Places& updated_places_;
+    std::span<const program::Function> baseline_;
+    std::span<const program::Function> updated_;
+    Matching result_;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> fresh_; ///< pairs whose references were not looked at yet
+    std::vector<std::vector<std::uint32_t>> baseline_votes_;     ///< counterparts that references speak for, ascending
+    std::vector<std::vector<std::uint32_t>> updated_votes_;
+    std::unordered_set<std::uint64_t> objects_; ///< pairs of data objects whose pointers were looked at
+};
+
+} // namespace
+
+bool Matching::related(std::uint32_t baseline, std::uint32_t updated) const {
+    const auto& list = to_updated[baseline];
+    return std::binary_search(list.begin(), list.end(), updated);
+}
+
+std::size_t Matching::matched() const {
+    return static_cast<std::size_t>(
+        std::count_if(to_updated.begin(), to_updated.end(), [](const auto& list) { return !list.empty(); }));
+}
+
+Matching match(const Places& baseline, const Places& updated) {
+    return Matcher(baseline, updated).run();
+}
+
+} // namespace suture::match
