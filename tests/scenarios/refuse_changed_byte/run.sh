@@ -1,0 +1,9 @@
+#!/bin/sh
+# One different byte in a function that is not replaced is found and named.
+. "$(dirname "$0")/../scenario.sh"
+
+make_package heartbeat heartbeat.dll
+start_service
+target-tool spoil "$pid" heartbeat.dll "$package" >spoilt
+refuses 4 identity-section-differs "$package" --pid "$pid" --allow-unsigned
+says "$(cat spoilt)"

@@ -1,0 +1,9 @@
+#!/bin/sh
+# One different byte in a function that is to be replaced is found and named.
+. "$(dirname "$0")/../scenario.sh"
+
+make_package heartbeat heartbeat.dll
+start_service
+target-tool spoil-replaced "$pid" heartbeat.dll "$package"
+refuses 4 identity-function-differs "$package" --pid "$pid" --allow-unsigned
+says answer_heartbeat

@@ -1,0 +1,9 @@
+#!/bin/sh
+# A function that somebody else has detoured is refused, and the other module is named.
+. "$(dirname "$0")/../scenario.sh"
+
+make_package heartbeat heartbeat.dll
+start_service
+target-tool detour "$pid" heartbeat.dll "$package" ws2_32.dll
+refuses 4 foreign-detour "$package" --pid "$pid" --allow-unsigned
+says ws2_32.dll+0x
