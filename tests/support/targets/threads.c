@@ -5,12 +5,15 @@
 //
 // Writes "module BASE SIZE PATH" for each loaded module, "ready COUNT", and then every 50 ms
 // "alive N errors E stuck S": E wrong results so far, S threads that did nothing for two seconds.
+// clang-format off: psapi.h needs windows.h before it
+#include <windows.h>
 #include <psapi.h>
+// clang-format on
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <windows.h>
 
 #define MAX_THREADS 512
 

@@ -1,0 +1,86 @@
+#pragma once
+
+#include "engine/core/address.hpp"
+#include "engine/core/byte_view.hpp"
+#include "engine/core/machine.hpp"
+#include "engine/target/target.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+/// What differs between processors: registers, and the bytes that borrow a thread. One folder per processor implements
+/// it; host and target are always the same.
+namespace suture::loader::arch {
+
+extern const Machine kMachine;
+/// e_machine of the host's own programs.
+extern const std::uint16_t kElfMachine;
+
+/// The general registers as PTRACE_GETREGSET NT_PRSTATUS gives them.
+struct Registers {
+    std::array<std::uint64_t, 40> words{};
+    std::size_t size = 0; ///< bytes that are used
+};
+
+Va ip_of(const Registers& registers);
+Va sp_of(const Registers& registers);
+/// Where PE code has its thread environment block; zero for a thread that has none.
+Va thread_block_of(const Registers& registers);
+/// All of ThreadState that the registers tell.
+void take_registers(const Registers& from, target::ThreadState& to);
+
+/// Bytes to read of the frame in which Wine's system call dispatcher keeps the PE side's registers.
+inline constexpr std::size_t kSyscallFrameSize = 0xb0;
+/// Fills `to` from that frame; returns the address of the frame of the call that a user callback interrupted, or zero.
+Va take_syscall_frame(std::span<const std::uint8_t, kSyscallFrameSize> frame, target::ThreadState& to);
+
+/// A system call of the host's kernel.
+struct SystemCall {
+    long number = 0;
+    std::array<std::uint64_t, 6> arguments{};
+};
+
+/// What borrowing a thread puts on its stack, and the registers with which it is let go. `start` leads back to where
+/// the thread was by itself, whether or not anybody is still attached.
+struct Borrowing {
+    Va at;
+    Bytes image;
+    Registers start;
+};
+
+/// The code that every batch runs: position independent, keeps nothing of its own.
+std::span<const std::uint8_t> stub_code();
+/// Calls that `stub_code()` at `stub` makes one after the other; then it signals `doorbell` to itself (which only a
+/// tracer sees), and returns to where the thread was, with `mask` as signal mask.
+Borrowing make_batch(const Registers& now, std::uint64_t mask, Va stub, std::span<const SystemCall> calls,
+                     std::uint64_t pid, std::uint64_t tid, int doorbell);
+/// True if the registers are those of a batch at its doorbell.
+bool rang(const Registers& registers, Va stub);
+/// What call `index` returned; `image` is the batch's, read back.
+std::int64_t result_of(ByteView image, std::size_t index);
+
+/// Instructions found in the target itself, for the one call that maps the stub.
+struct Gadgets {
+    Va call;            ///< system call, then return
+    Va restore_context; ///< rt_sigreturn
+    bool complete() const { return call.value != 0 && restore_context.value != 0; }
+};
+/// Adds what `code`, mapped at `at`, holds.
+void find_gadgets(ByteView code, Va at, Gadgets& gadgets);
+
+/// The register set that a signal frame holds besides the general registers, for PTRACE_GETREGSET.
+extern const int kVectorRegisterSet;
+/// One system call that returns through a signal frame. Nothing if the vector registers have a form that is not known.
+std::optional<Borrowing> make_frame(const Registers& now, ByteView vector_registers, std::uint64_t mask,
+                                    const Gadgets& gadgets, const SystemCall& call);
+/// What the call of a thread at its exit returned.
+std::int64_t returned(const Registers& registers);
+/// `registers` of a thread that was interrupted in a system call, so that it makes the call again by itself.
+/// For restoring where the kernel would not do that.
+Registers with_restart(const Registers& registers);
+/// True if the kernel keeps the time that is left of an interrupted wait: make_frame() loses it, a batch does not.
+bool has_restart_block(const Registers& registers);
+
+} // namespace suture::loader::arch

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "engine/core/result.hpp"
+#include "loader/linux/arch.hpp"
+#include "loader/linux/maps.hpp"
+#include "loader/linux/memory.hpp"
+#include "loader/linux/threads.hpp"
+#include "loader/linux/wine.hpp"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace suture::loader {
+
+/// Makes system calls in the process, by a thread of it that is borrowed for them. If this process dies at any moment
+/// the thread makes them to the end, and goes on with its own work.
+///
+/// The first call leaves a page of code in the process, the stub, which later calls and other injectors use too.
+/// All errors besides target_gone are target_map_failed.
+class RemoteCalls {
+  public:
+    RemoteCalls(const Memory& memory, const WineLayout& layout) : memory_(memory), layout_(layout) {}
+
+    /// Makes the calls in their order, and gives what each returned (negative: -errno). At most kMaxCalls at once are
+    /// one stop of the thread. `stopped`: the threads, where they are stopped already, else null.
+    Result<std::vector<std::int64_t>> make(std::span<const arch::SystemCall> calls, StoppedThreads* stopped);
+    static constexpr std::size_t kMaxCalls = 24;
+
+    /// Where something may be mapped for a moment, to be moved into place: `size` bytes are free there. What a dead
+    /// injector left there is unmapped first.
+    Result<Va> staging(std::uint64_t size, StoppedThreads* stopped);
+
+    /// Unmaps the stub, and what a dead injector left in staging.
+    /// Errors: also target_stop_failed.
+    Result<void> leave(StoppedThreads* stopped);
+
+  private:
+    using Results = std::vector<std::int64_t>;
+
+    Result<void> prepare();
+    Result<Results> make_with(StoppedThread& thread, std::span<const arch::SystemCall> calls);
+    Result<void> ensure_stub(StoppedThread& thread);
+    Result<Results> make_batch(StoppedThread& thread, std::span<const arch::SystemCall> calls);
+    Result<std::int64_t> make_framed(StoppedThread& thread, const arch::SystemCall& call);
+    Result<void> unmap_all(StoppedThreads& stopped);
+    Result<void> find_gadgets();
+
+    /// How much of the thread's stack may be written to; nothing if it is on one that is not known.
+    std::optional<VaRange> free_stack(const StoppedThread& thread) const;
+
+    const Memory& memory_;
+    const WineLayout& layout_;
+    std::vector<MapEntry> maps_; ///< as of the last prepare()
+    arch::Gadgets gadgets_;
+    Va stub_;          ///< zero: none known
+    int doorbell_ = 0; ///< a signal that the process ignores
+};
+
+} // namespace suture::loader

@@ -1,0 +1,79 @@
+#include "loader/linux/stub.hpp"
+
+#include "loader/linux/arch.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <random>
+
+namespace suture::loader {
+
+namespace {
+
+/// Page numbers have 35 bits: 19 that are chosen, 16 that follow from them.
+constexpr unsigned kCheckBits = 16;
+/// Far from where programs, libraries, stacks and Wine's images are: 16 TiB to 80 TiB.
+constexpr std::uint32_t kFirstChoice = std::uint32_t{1} << 16;
+constexpr std::uint32_t kLastChoice = std::uint32_t{5} << 16;
+
+Va page_of(std::uint32_t choice) {
+    const std::uint64_t check = (choice * 0x9e3779b1u) >> 16; // the upper half mixes all bits (Fibonacci hashing)
+    return Va{(std::uint64_t{choice} << kCheckBits | check) * kStubSize};
+}
+
+bool is_stub_address(Va at) {
+    const std::uint64_t choice = at.value / kStubSize >> kCheckBits;
+    return choice >= kFirstChoice && choice < kLastChoice && page_of(static_cast<std::uint32_t>(choice)) == at;
+}
+
+bool is_anonymous(const MapEntry& entry) {
+    return entry.inode == 0 && entry.path.empty() && !entry.shared;
+}
+
+bool is_zero(const Memory& memory, Va at) {
+    std::array<std::uint8_t, kStubSize> page;
+    return memory.read(at, page) && std::ranges::all_of(page, [](std::uint8_t byte) { return byte == 0; });
+}
+
+} // namespace
+
+bool holds_stub(const Memory& memory, Va at) {
+    const auto code = arch::stub_code();
+    std::array<std::uint8_t, kStubSize> page;
+    return memory.read(at, page) && std::memcmp(page.data(), code.data(), code.size()) == 0;
+}
+
+std::vector<StubPage> find_stubs(const Memory& memory, const std::vector<MapEntry>& maps) {
+    std::vector<StubPage> found;
+    for (const MapEntry& entry : maps) {
+        if (entry.range.size != kStubSize || !entry.executable || entry.writable || !is_anonymous(entry) ||
+            !is_stub_address(entry.range.begin))
+            continue;
+        if (holds_stub(memory, entry.range.begin))
+            found.insert(found.begin(), {entry.range.begin, true});
+        else if (is_zero(memory, entry.range.begin))
+            found.push_back({entry.range.begin, false});
+    }
+    return found;
+}
+
+std::optional<Va> choose_stub_page(const std::vector<MapEntry>& maps) {
+    constexpr int kAttempts = 64;
+    std::random_device random;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        const Va at = page_of(kFirstChoice + random() % (kLastChoice - kFirstChoice));
+        if (is_free(maps, {at - kStubRoom, 2 * kStubRoom}))
+            return at;
+    }
+    return std::nullopt;
+}
+
+std::optional<VaRange> find_staging(const std::vector<MapEntry>& maps, Va stub) {
+    const MapEntry* entry = find_entry(maps, stub + kStagingOffset);
+    if (!entry || entry->range.begin != stub + kStagingOffset || !is_anonymous(*entry))
+        return std::nullopt;
+    return entry->range;
+}
+
+} // namespace suture::loader

@@ -1,0 +1,131 @@
+#include "loader/linux/threads.hpp"
+
+#include "loader/linux/procfs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::loader {
+
+using tracing::Event;
+
+Result<bool> StoppedThreads::attach(pid_t tid) {
+    switch (tracing::seize(tid)) {
+    case tracing::Seized::gone:
+        return false;
+    case tracing::Seized::refused:
+        return fail(Error(Code::target_stop_failed,
+                          fmt::format("process {} {}", pid_, tracing::refusal(static_cast<std::uint64_t>(tid))))
+                        .in_thread(static_cast<std::uint64_t>(tid)));
+    case tracing::Seized::yes:
+        break;
+    }
+    threads_.push_back({tid, {}, {}});
+    return true;
+}
+
+Result<void> StoppedThreads::await(std::size_t first, tracing::Deadline deadline) {
+    for (std::size_t i = first; i < threads_.size(); ++i) {
+        StoppedThread& thread = threads_[i];
+        if (thread.how.event != Event::ended)
+            thread.how = tracing::report(thread.tid, deadline);
+        if (thread.how.event == Event::timeout) {
+            const auto tid = static_cast<std::uint64_t>(thread.tid);
+            const auto status = read_status(tid);
+            return fail(Error(Code::target_stop_failed, fmt::format("it did not stop within {} s (state {})",
+                                                                    kPatience.count(), status ? status->state : '?'))
+                            .in_thread(tid));
+        }
+        if (thread.how.event != Event::ended && !tracing::get_registers(thread.tid, thread.registers))
+            thread.how.event = Event::ended;
+    }
+    return {};
+}
+
+Result<StoppedThreads> StoppedThreads::all(std::uint64_t pid) {
+    StoppedThreads stopped(pid);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    std::vector<pid_t> known;
+    known.reserve(64);
+    for (bool found = true; found;) {
+        found = false;
+        const std::size_t first = stopped.threads_.size();
+        for (const pid_t tid : list_threads(pid)) {
+            if (std::ranges::binary_search(known, tid))
+                continue;
+            SUTURE_TRY(const bool attached, stopped.attach(tid));
+            if (!attached)
+                continue; // ended, or is about to leave the list
+            found = true;
+        }
+        for (std::size_t i = first; i < stopped.threads_.size(); ++i) {
+            StoppedThread& thread = stopped.threads_[i];
+            known.push_back(thread.tid);
+            if (!tracing::interrupt(thread.tid))
+                thread.how.event = Event::ended;
+        }
+        std::ranges::sort(known);
+        SUTURE_CHECK(stopped.await(first, deadline));
+        if (found && std::chrono::steady_clock::now() >= deadline)
+            return fail(Code::target_stop_failed,
+                        fmt::format("process {} starts threads faster than they can be stopped", pid));
+    }
+    const auto has_ended = [](const StoppedThread& thread) { return thread.how.event == Event::ended; };
+    for (const StoppedThread& thread : stopped.threads_) {
+        if (has_ended(thread))
+            tracing::bury(thread.tid);
+    }
+    std::erase_if(stopped.threads_, has_ended);
+    if (stopped.threads_.empty())
+        return fail(Code::target_gone, fmt::format("process {} has ended", pid));
+    std::ranges::sort(stopped.threads_, {}, &StoppedThread::tid);
+    return stopped;
+}
+
+Result<StoppedThreads> StoppedThreads::one(std::uint64_t pid, pid_t tid) {
+    /// Signals that may come in before the stop that was asked for.
+    constexpr int kMaxSignals = 16;
+
+    StoppedThreads stopped(pid);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    SUTURE_TRY(const bool attached, stopped.attach(tid));
+    if (!attached)
+        return stopped;
+    StoppedThread& thread = stopped.threads_.front();
+    for (int i = 0; i < kMaxSignals; ++i) {
+        if (!tracing::interrupt(tid))
+            thread.how.event = Event::ended;
+        SUTURE_CHECK(stopped.await(0, deadline));
+        if (thread.how.event != Event::signal || !tracing::resume(tid, thread.how.number))
+            break;
+        thread.how = {};
+    }
+    if (thread.how.event != Event::stopped)
+        stopped.release();
+    return stopped;
+}
+
+bool StoppedThreads::release() {
+    /// For the end of one thread, once its process was killed.
+    constexpr std::chrono::milliseconds kEnd{200};
+
+    std::vector<pid_t> lost;
+    for (const StoppedThread& thread : threads_) {
+        if (!tracing::detach(thread.tid, thread.how.event == Event::signal ? thread.how.number : 0))
+            lost.push_back(thread.tid);
+    }
+    threads_.clear();
+    // A process that was killed cannot end before its threads were taken off the kernel here, the first one last.
+    std::ranges::stable_partition(lost, [&](pid_t tid) { return tid != static_cast<pid_t>(pid_); });
+    for (const pid_t tid : lost) {
+        const tracing::Report report = tracing::report(tid, std::chrono::steady_clock::now() + kEnd);
+        if (report.event == Event::ended)
+            tracing::bury(tid);
+        else if (report.event != Event::timeout)
+            tracing::detach(tid, report.event == Event::signal ? report.number : 0);
+    }
+    return lost.empty();
+}
+
+} // namespace suture::loader

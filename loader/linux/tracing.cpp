@@ -1,0 +1,140 @@
+#include "loader/linux/tracing.hpp"
+
+#include "loader/linux/procfs.hpp"
+
+#include <elf.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
+namespace suture::loader::tracing {
+
+namespace {
+
+/// As glibc's ptrace() takes numbers.
+void* number_argument(std::uint64_t value) {
+    return reinterpret_cast<void*>(value);
+}
+
+template <class Request>
+bool trace(Request request, pid_t tid, std::uint64_t address, void* data) {
+    return ::ptrace(request, tid, number_argument(address), data) == 0;
+}
+
+Report decode(const siginfo_t& info) {
+    if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
+        return {Event::ended, 0};
+    const int number = info.si_status & 0x7f;
+    if (info.si_status >> 8 == PTRACE_EVENT_STOP)
+        return {number == SIGTRAP ? Event::stopped : Event::held, number};
+    if (info.si_status == (SIGTRAP | 0x80)) // PTRACE_O_TRACESYSGOOD
+        return {Event::call, 0};
+    return {Event::signal, number};
+}
+
+/// Between two looks: most stops take microseconds, and one that takes longer waits for a processor.
+void pause_after(int looks) {
+    if (looks < 30)
+        return;
+    if (looks < 60) {
+        ::sched_yield();
+        return;
+    }
+    const timespec time{0, looks < 200 ? 20'000 : 500'000};
+    ::nanosleep(&time, nullptr);
+}
+
+} // namespace
+
+Seized seize(pid_t tid) {
+    // Without TRACESYSGOOD a tracer's death during a stop at a system call would leave a SIGTRAP behind.
+    if (trace(PTRACE_SEIZE, tid, 0, number_argument(PTRACE_O_TRACESYSGOOD)))
+        return Seized::yes;
+    if (errno == ESRCH)
+        return Seized::gone;
+    const auto status = read_status(static_cast<std::uint64_t>(tid));
+    const bool dead = !status || status->state == 'Z' || status->state == 'X';
+    return dead ? Seized::gone : Seized::refused;
+}
+
+bool interrupt(pid_t tid) {
+    return trace(PTRACE_INTERRUPT, tid, 0, nullptr);
+}
+
+Report report(pid_t tid, Deadline deadline) {
+    for (int looks = 0;; ++looks) {
+        siginfo_t info{};
+        if (::waitid(P_PID, static_cast<id_t>(tid), &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) < 0) {
+            if (errno != EINTR)
+                return {Event::ended, 0};
+        } else if (info.si_pid == tid) {
+            return decode(info);
+        }
+        if (looks >= 60 && std::chrono::steady_clock::now() >= deadline)
+            return {};
+        pause_after(looks);
+    }
+}
+
+bool detach(pid_t tid, int number) {
+    return trace(PTRACE_DETACH, tid, 0, number_argument(static_cast<std::uint64_t>(number)));
+}
+
+bool resume(pid_t tid, int number) {
+    return trace(PTRACE_CONT, tid, 0, number_argument(static_cast<std::uint64_t>(number)));
+}
+
+bool resume_to_call(pid_t tid, int number) {
+    return trace(PTRACE_SYSCALL, tid, 0, number_argument(static_cast<std::uint64_t>(number)));
+}
+
+void bury(pid_t tid) {
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(tid), &info, WEXITED | WNOHANG | __WALL);
+}
+
+bool get_registers(pid_t tid, arch::Registers& registers) {
+    iovec space{registers.words.data(), sizeof registers.words};
+    if (!trace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &space))
+        return false;
+    registers.size = space.iov_len;
+    return true;
+}
+
+bool set_registers(pid_t tid, const arch::Registers& registers) {
+    iovec space{const_cast<std::uint64_t*>(registers.words.data()), registers.size};
+    return trace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &space);
+}
+
+Bytes get_vector_registers(pid_t tid) {
+    Bytes bytes(0x4000);
+    iovec space{bytes.data(), bytes.size()};
+    if (!trace(PTRACE_GETREGSET, tid, static_cast<std::uint64_t>(arch::kVectorRegisterSet), &space))
+        return {};
+    bytes.resize(space.iov_len);
+    return bytes;
+}
+
+bool get_mask(pid_t tid, std::uint64_t& mask) {
+    return trace(PTRACE_GETSIGMASK, tid, sizeof mask, &mask);
+}
+
+bool set_mask(pid_t tid, std::uint64_t mask) {
+    return trace(PTRACE_SETSIGMASK, tid, sizeof mask, &mask);
+}
+
+std::string refusal(std::uint64_t tid) {
+    const auto status = read_status(tid);
+    if (status && status->tracer != 0)
+        return fmt::format("is traced by process {}", describe_process(status->tracer));
+    return fmt::format("may not be traced by user {}", describe_user(::geteuid()));
+}
+
+} // namespace suture::loader::tracing

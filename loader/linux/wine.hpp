@@ -1,0 +1,55 @@
+#pragma once
+
+#include "engine/target/target.hpp"
+#include "loader/linux/arch.hpp"
+#include "loader/linux/maps.hpp"
+#include "loader/linux/memory.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace suture::loader {
+
+/// Where this Wine keeps in the thread environment block (TEB) what is its own; differs between versions.
+struct WineLayout {
+    std::uint32_t syscall_frame = 0x328; ///< Wine 8; 0x378 in Wine 10
+    std::uint32_t kernel_stack = 0x370;  ///< Wine 8
+    std::vector<VaRange> dispatcher;     ///< code of ntdll.so
+};
+
+/// A process in which Wine runs a PE image.
+struct WineProcess {
+    Va peb;
+    Va image; ///< base of the program
+    WineLayout layout;
+};
+
+/// Finds the process environment block from outside, without stopping anything: by a thread environment block, which
+/// names itself. Errors: target_not_pe.
+Result<WineProcess> find_wine_process(const Memory& memory, const std::vector<MapEntry>& maps);
+
+/// True if ntdll is mapped: a cheap first look.
+bool has_ntdll(const std::vector<MapEntry>& maps);
+
+/// What is needed of a TEB. Offsets are those of NT_TIB and TEB (winternl.h of Wine) on 64 bits.
+struct ThreadBlock {
+    VaRange stack;   ///< StackLimit to StackBase
+    Va kernel_stack; ///< base of the stack on which Wine's Unix side runs
+    Va syscall_frame;
+
+    static constexpr std::uint64_t kKernelStackSize = 0x100000;
+    bool in_unix_code(Va sp) const { return sp - kernel_stack < kKernelStackSize; }
+};
+/// Nothing if there is no TEB at `at`.
+std::optional<ThreadBlock> read_thread_block(const Memory& memory, const WineLayout& layout, Va at);
+
+/// The stopped thread as its PE code sees itself; nothing where this is a moment between both sides (a signal handler
+/// of Wine runs): it has to be looked at again later, or `conservatively`, which then gives all addresses that could be
+/// meant.
+std::optional<target::ThreadState> thread_state(const Memory& memory, const WineLayout& layout, std::uint64_t tid,
+                                                const arch::Registers& registers, bool conservatively);
+
+/// The loader's list, in load order. Errors: target_not_pe, target_read_failed.
+Result<std::vector<target::Module>> list_modules(const Memory& memory, Va peb, const std::vector<MapEntry>& maps);
+
+} // namespace suture::loader

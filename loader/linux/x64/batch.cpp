@@ -1,0 +1,109 @@
+// A thread that is borrowed runs the stub: the calls listed on its own stack, and back. Nothing of it is anywhere else,
+// so any number of threads may be in it, and one whose tracer dies comes back by itself.
+#include "loader/linux/x64/registers.hpp"
+
+#include <sys/syscall.h>
+
+#include <array>
+#include <csignal>
+#include <cstddef>
+
+namespace suture::loader::arch {
+
+namespace {
+
+// rbx: the list of calls, r12: their number, r13: the registers to go back to.
+constexpr std::array<std::uint8_t, 96> kStub = {
+    0x48, 0x8b, 0x03,                         //  0: mov rax, [rbx]
+    0x48, 0x8b, 0x7b, 0x08,                   //  3: mov rdi, [rbx+8]
+    0x48, 0x8b, 0x73, 0x10,                   //  7: mov rsi, [rbx+16]
+    0x48, 0x8b, 0x53, 0x18,                   // 11: mov rdx, [rbx+24]
+    0x4c, 0x8b, 0x53, 0x20,                   // 15: mov r10, [rbx+32]
+    0x4c, 0x8b, 0x43, 0x28,                   // 19: mov r8, [rbx+40]
+    0x4c, 0x8b, 0x4b, 0x30,                   // 23: mov r9, [rbx+48]
+    0x0f, 0x05,                               // 27: syscall
+    0x48, 0x89, 0x43, 0x38,                   // 29: mov [rbx+56], rax
+    0x48, 0x83, 0xc3, 0x40,                   // 33: add rbx, 64
+    0x49, 0xff, 0xcc,                         // 37: dec r12
+    0x75, 0xd6,                               // 40: jnz 0
+    0x4c, 0x89, 0xec,                         // 42: mov rsp, r13
+    0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d,       // 45: pop r15, r14, r13
+    0x41, 0x5c, 0x41, 0x5b, 0x41, 0x5a,       // 51: pop r12, r11, r10
+    0x41, 0x59, 0x41, 0x58,                   // 57: pop r9, r8
+    0x5d, 0x5f, 0x5e, 0x5a, 0x59, 0x5b, 0x58, // 61: pop rbp, rdi, rsi, rdx, rcx, rbx, rax
+    0x9d,                                     // 68: popfq
+    0xc2, 0x80, 0x00,                         // 69: ret 128
+    // What says that a page is a stub of this form, with the code itself.
+    's', 'u', 't', 'u', 'r', 'e', ' ', 's', 't', 'u', 'b', ' ', '1', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+constexpr std::uint64_t kAfterCall = 29;
+
+struct Call {
+    std::uint64_t number;
+    std::array<std::uint64_t, 6> arguments;
+    std::uint64_t result;
+};
+static_assert(sizeof(Call) == 64);
+
+/// As the stub pops them, and the return address.
+struct Home {
+    std::uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax, eflags, rip;
+};
+static_assert(sizeof(Home) == 17 * 8);
+
+/// Below rsp: belongs to the interrupted function (System V ABI 3.2.2).
+constexpr std::uint64_t kRedZone = 128;
+constexpr std::uint64_t kDirection = 0x400; ///< EFLAGS.DF
+
+} // namespace
+
+std::span<const std::uint8_t> stub_code() {
+    return kStub;
+}
+
+Borrowing make_batch(const Registers& now, std::uint64_t mask, Va stub, std::span<const SystemCall> calls,
+                     std::uint64_t pid, std::uint64_t tid, int doorbell) {
+    const user_regs_struct r = native(with_restart(now));
+    const Home home{r.r15, r.r14, r.r13, r.r12, r.r11, r.r10, r.r9,     r.r8, r.rbp,
+                    r.rdi, r.rsi, r.rdx, r.rcx, r.rbx, r.rax, r.eflags, r.rip};
+    const std::uint64_t top = r.rsp - kRedZone;
+    const std::uint64_t home_at = top - sizeof home;
+    const std::uint64_t mask_at = home_at - 8;
+    const std::uint64_t count = calls.size() + 2;
+    const std::uint64_t calls_at = (mask_at - count * sizeof(Call)) & ~std::uint64_t{15};
+
+    Borrowing batch{Va{calls_at}, Bytes(top - calls_at), now};
+    const auto put = [&](std::uint64_t at, const auto& value) {
+        std::memcpy(batch.image.data() + (at - calls_at), &value, sizeof value);
+    };
+    std::uint64_t at = calls_at;
+    for (const SystemCall& call : calls) {
+        put(at, Call{static_cast<std::uint64_t>(call.number), call.arguments, 0});
+        at += sizeof(Call);
+    }
+    put(at, Call{SYS_tgkill, {pid, tid, static_cast<std::uint64_t>(doorbell)}, 0});
+    put(at + sizeof(Call), Call{SYS_rt_sigprocmask, {SIG_SETMASK, mask_at, 0, sizeof mask}, 0});
+    put(mask_at, mask);
+    put(home_at, home);
+
+    user_regs_struct start = native(now);
+    start.rip = stub.value;
+    start.rbx = calls_at;
+    start.r12 = count;
+    start.r13 = home_at;
+    start.rsp = calls_at;
+    start.orig_rax = kNoCall;
+    start.eflags &= ~std::uint64_t{kDirection};
+    batch.start = wrapped(start);
+    return batch;
+}
+
+bool rang(const Registers& registers, Va stub) {
+    const user_regs_struct r = native(registers);
+    return r.rip == stub.value + kAfterCall && r.r12 == 2;
+}
+
+std::int64_t result_of(ByteView image, std::size_t index) {
+    return image.read<std::int64_t>(index * sizeof(Call) + offsetof(Call, result)).value_or(-1);
+}
+
+} // namespace suture::loader::arch
