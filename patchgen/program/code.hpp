@@ -1,0 +1,32 @@
+#pragma once
+
+#include "patchgen/program/bounds.hpp"
+
+#include <functional>
+
+namespace suture::program {
+
+/// The code of an image while it is being understood: parallel to the functions in it.
+struct CodeMap {
+    std::vector<Start> starts;                  ///< ascending
+    std::vector<x64::Code> codes;               ///< parallel to starts
+    std::vector<std::vector<JumpTable>> tables; ///< parallel to starts
+
+    /// Index of the function that holds `rva`, or nothing.
+    std::optional<std::size_t> index_at(Rva rva) const;
+    RvaRange range_of(std::size_t index) const { return {starts[index].begin, codes[index].size}; }
+};
+
+/// Decodes what starts at `starts`, and what only its calls, jumps and pointers lead to.
+/// `pointers`: addresses that relocated fields outside code hold.
+CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::vector<Start> starts,
+                  std::span<const Rva> pointers);
+
+/// Follows the registers through the functions that need it: finds jump tables and references by way of the image
+/// base, and marks what is not understood. `landmarks`: addresses at which data begins, ascending. `related` says
+/// whether the function of the second index is a separated part of that of the first.
+void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> relocations,
+                      std::span<const Rva> landmarks, const std::function<bool(std::size_t, std::size_t)>& related,
+                      CodeMap& map);
+
+} // namespace suture::program

@@ -1,0 +1,202 @@
+#include "patchgen/program/code.hpp"
+#include "patchgen/program/parallel.hpp"
+#include "patchgen/program/x64/register_flow.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace suture::program {
+
+namespace {
+
+/// Rounds of decoding and following a function; each one knows the tables that the one before found.
+constexpr int kMaxRounds = 16;
+/// Most entries of a table. The largest known (interpreters) have some thousand.
+constexpr std::uint32_t kMaxEntries = 65536;
+
+struct Surroundings {
+    const pe::Image& image;
+    std::span<const pe::Relocation> relocations;
+    std::span<const Rva> landmarks;
+    const std::function<bool(std::size_t, std::size_t)>& related;
+    const CodeMap& map;
+};
+
+/// What came out for one function.
+struct Outcome {
+    x64::Code code;
+    std::vector<JumpTable> tables;
+};
+
+class TableReader {
+  public:
+    TableReader(const Surroundings& around, std::size_t index)
+        : around_(around), index_(index), code_(around.map.codes[index]) {
+        const auto& start = around.map.starts[index];
+        const auto bytes = around.image.bytes_at(start.begin, code_.size);
+        stretch_ = {.begin = start.begin,
+                    .bytes = bytes.value_or(ByteView()),
+                    .image_base = around.image.image_base(),
+                    .image_size = around.image.size_of_image(),
+                    .relocations = around.relocations};
+    }
+
+    Outcome run() {
+        for (int round = 0; round < kMaxRounds; ++round) {
+            const auto steps = x64::steps_of(stretch_, code_.instructions);
+            flow_ = x64::follow_registers(
+                stretch_, steps, [this](const x64::Switch& s) { return jumps_of(s); },
+                [this](Rva at) { return target_of(at, at, 0).has_value(); });
+            if (!read_tables()) {
+                settle();
+                return {std::move(code_), std::move(list_)};
+            }
+            stretch_.data = data_;
+            code_ = x64::decode(stretch_);
+        }
+        if (code_.undecoded.empty())
+            code_.undecoded = "its jump tables are not understood";
+        return {std::move(code_), {}};
+    }
+
+  private:
+    std::span<const std::uint32_t> jumps_of(const x64::Switch& s) const {
+        const auto found = jumps_.find(s);
+        return found == jumps_.end() ? std::span<const std::uint32_t>() : std::span(found->second);
+    }
+
+    /// Where entry `i` leads, if that is an instruction of the function or of a part of it.
+    std::optional<Rva> target_of(Rva table, Rva base, std::uint32_t i) const {
+        const auto entry = around_.image.read<std::uint32_t>(table + 4 * i);
+        if (!entry)
+            return std::nullopt;
+        const Rva target = base + *entry;
+        if (target >= stretch_.begin && target - stretch_.begin < code_.size) {
+            const bool starts = std::ranges::binary_search(code_.instructions, target - stretch_.begin);
+            return starts ? std::optional(target) : std::nullopt;
+        }
+        const auto other = around_.map.index_at(target);
+        if (!other || !around_.related(index_, *other))
+            return std::nullopt;
+        const auto& part = around_.map.codes[*other].instructions;
+        const bool starts = std::ranges::binary_search(part, target - around_.map.starts[*other].begin);
+        return starts ? std::optional(target) : std::nullopt;
+    }
+
+    /// Entries that fit in front of whatever begins next.
+    std::uint32_t room_at(Rva table) const {
+        const auto* section = around_.image.section_at(table);
+        if (!section)
+            return 0;
+        std::uint64_t end = section->range.end();
+        const auto next = std::ranges::upper_bound(around_.landmarks, table);
+        if (next != around_.landmarks.end())
+            end = std::min<std::uint64_t>(end, next->value);
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>((end - table.value) / 4, kMaxEntries));
+    }
+
+    /// Reads the tables that the last round found. True if there is something new.
+    bool read_tables() {
+        std::map<x64::Switch, std::vector<std::uint32_t>> jumps;
+        std::vector<x64::Extent> data;
+        std::map<Rva, JumpTable> tables;
+        problem_.clear();
+        for (const auto& s : flow_.switches) {
+            JumpTable table{s.table, s.base, {}};
+            const std::uint32_t most = s.count ? std::min(*s.count, kMaxEntries) : room_at(s.table);
+            std::optional<Rva> target;
+            for (std::uint32_t i = 0; i < most && (target = target_of(s.table, s.base, i)); ++i)
+                table.targets.push_back(*target);
+            if (table.targets.empty() || (s.count && table.targets.size() != *s.count))
+                problem_ = fmt::format("jump table at 0x{:x}: entry {} does not lead to an instruction of the function",
+                                       s.table.value, table.targets.size());
+            auto& inside = jumps[s];
+            for (const Rva to : table.targets)
+                if (to >= stretch_.begin && to - stretch_.begin < code_.size)
+                    inside.push_back(to - stretch_.begin);
+            add_data(table.range(), data);
+            auto& known = tables.try_emplace(s.table, table).first->second;
+            if (known.targets.size() < table.targets.size())
+                known = table;
+        }
+        add_index_tables(data);
+        std::ranges::sort(data);
+        disjoin(data);
+        const bool changed = jumps != jumps_ || data != data_;
+        jumps_ = std::move(jumps);
+        data_ = std::move(data);
+        list_.clear();
+        for (auto& [at, table] : tables)
+            list_.push_back(std::move(table));
+        return changed;
+    }
+
+    void add_data(RvaRange range, std::vector<x64::Extent>& data) const {
+        if (range.size != 0 && range.begin >= stretch_.begin &&
+            range.end() <= stretch_.begin.value + std::uint64_t{code_.size})
+            data.push_back(
+                {range.begin - stretch_.begin, static_cast<std::uint32_t>(range.end() - stretch_.begin.value)});
+    }
+
+    /// MSVC's tables of bytes that index a table of jumps lie behind it.
+    void add_index_tables(std::vector<x64::Extent>& data) const {
+        const std::size_t tables = data.size();
+        for (const auto& reference : flow_.references) {
+            if (reference.use != Use::read || reference.target < stretch_.begin)
+                continue;
+            const std::uint32_t at = reference.target - stretch_.begin;
+            const bool is_table = std::any_of(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(tables),
+                                              [&](const x64::Extent& extent) { return extent.begin == at; });
+            if (at < code_.size && !is_table)
+                data.push_back({at, code_.size});
+        }
+    }
+
+    /// Each extent ends at the latest where the next one begins.
+    static void disjoin(std::vector<x64::Extent>& data) {
+        for (std::size_t i = 0; i + 1 < data.size(); ++i)
+            data[i].end = std::min(data[i].end, data[i + 1].begin);
+        std::erase_if(data, [](const x64::Extent& extent) { return extent.begin >= extent.end; });
+    }
+
+    void settle() {
+        code_.references.insert(code_.references.end(), flow_.references.begin(), flow_.references.end());
+        std::ranges::sort(code_.references);
+        if (code_.undecoded.empty())
+            code_.undecoded = flow_.undecoded;
+        if (code_.undecoded.empty())
+            code_.undecoded = problem_;
+    }
+
+    const Surroundings& around_;
+    const std::size_t index_;
+    x64::Code code_;
+    x64::Stretch stretch_;
+    x64::RegisterFlow flow_;
+    std::map<x64::Switch, std::vector<std::uint32_t>> jumps_;
+    std::vector<x64::Extent> data_;
+    std::vector<JumpTable> list_;
+    std::string problem_;
+};
+
+} // namespace
+
+void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> relocations,
+                      std::span<const Rva> landmarks, const std::function<bool(std::size_t, std::size_t)>& related,
+                      CodeMap& map) {
+    std::vector<std::size_t> wanted;
+    for (std::size_t i = 0; i < map.codes.size(); ++i)
+        if (map.codes[i].takes_image_base || map.codes[i].jumps_by_register)
+            wanted.push_back(i);
+    std::vector<Outcome> outcomes(wanted.size());
+    const Surroundings around{image, relocations, landmarks, related, map};
+    for_each_index(wanted.size(), [&](std::size_t i) { outcomes[i] = TableReader(around, wanted[i]).run(); });
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        map.codes[wanted[i]] = std::move(outcomes[i].code);
+        map.tables[wanted[i]] = std::move(outcomes[i].tables);
+    }
+}
+
+} // namespace suture::program

@@ -1,0 +1,259 @@
+#include "patchgen/program/x64/decode.hpp"
+
+#include "patchgen/program/x64/zydis.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::program::x64 {
+
+namespace {
+
+/// Longest x86 instruction, in bytes (Intel SDM volume 2, 2.3.11).
+constexpr std::uint32_t kMaxInstruction = 15;
+
+class Decoding {
+  public:
+    explicit Decoding(const Stretch& stretch)
+        : stretch_(stretch), size_(static_cast<std::uint32_t>(stretch.bytes.size())) {}
+
+    Code run() {
+        find_trailing_zeros();
+        code_.instructions.reserve(size_ / 4);
+        walk();
+        if (code_.undecoded.empty())
+            add_relocated_fields();
+        if (code_.undecoded.empty())
+            check_branches();
+        return std::move(code_);
+    }
+
+  private:
+    void find_trailing_zeros() {
+        zeros_from_ = size_;
+        while (zeros_from_ > 0 && stretch_.bytes[zeros_from_ - 1] == 0)
+            --zeros_from_;
+    }
+
+    void stop(std::uint32_t offset, std::string_view why) {
+        code_.undecoded = fmt::format("{} at 0x{:x}", why, stretch_.begin.value + offset);
+        code_.stopped_at = offset;
+        code_.size = size_;
+    }
+
+    void walk() {
+        const auto& decoder = shared_decoder();
+        auto data = stretch_.data.begin();
+        std::uint32_t offset = 0;
+        while (offset < size_) {
+            if (data != stretch_.data.end() && offset >= data->begin) {
+                if (!after_terminator_)
+                    return stop(offset, "code runs into a table");
+                offset = data->end;
+                solid_end_ = data->end;
+                ++data;
+                continue;
+            }
+            ZydisDecodedInstruction instruction;
+            ZydisDecoderContext context;
+            const std::uint32_t room = std::min(size_ - offset, kMaxInstruction);
+            if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, stretch_.bytes.data() + offset, room,
+                                                            &instruction)))
+                return stop(offset, "no instruction");
+            if (data != stretch_.data.end() && offset + instruction.length > data->begin)
+                return stop(offset, "code runs into a table");
+            code_.instructions.push_back(offset);
+            if (!take(context, instruction, offset))
+                return;
+            offset += instruction.length;
+            if (ends_here(instruction, offset))
+                break;
+        }
+        finish(offset);
+    }
+
+    /// Keeps the books on what is fill, and says whether the stretch ends behind this instruction.
+    bool ends_here(const ZydisDecodedInstruction& instruction, std::uint32_t end) {
+        const bool fill = is_fill_instruction(instruction) && (after_terminator_ || after_call_ || in_fill_);
+        in_fill_ = fill;
+        if (fill) {
+            // A return address behind a call that never returns belongs to the caller.
+            if (after_call_)
+                solid_end_ = end;
+            after_call_ = false;
+            after_terminator_ = after_terminator_ || instruction.mnemonic == ZYDIS_MNEMONIC_INT3;
+            return false;
+        }
+        solid_end_ = end;
+        after_call_ = instruction.meta.category == ZYDIS_CATEGORY_CALL;
+        after_terminator_ = is_terminator(instruction);
+        solid_terminator_ = after_terminator_;
+        solid_call_ = after_call_;
+        if (!after_terminator_)
+            return false;
+        if (stretch_.end == End::flow)
+            return end > furthest_branch_;
+        return stretch_.end == End::trimmed && end >= zeros_from_ && end > furthest_branch_;
+    }
+
+    void finish(std::uint32_t offset) {
+        if (stretch_.end == End::exact) {
+            code_.size = offset;
+            code_.ends_in_terminator = after_terminator_;
+        } else {
+            // Fill that the function itself jumps to is code.
+            const bool fill_used = furthest_branch_ >= solid_end_ && furthest_branch_ < offset;
+            code_.size = fill_used ? offset : solid_end_;
+            code_.ends_in_terminator = fill_used ? after_terminator_ : solid_terminator_;
+            while (!code_.instructions.empty() && code_.instructions.back() >= code_.size)
+                code_.instructions.pop_back();
+        }
+        code_.runs_on = !solid_call_ && !code_.ends_in_terminator;
+        code_.stopped_at = code_.size;
+    }
+
+    bool take(const ZydisDecoderContext& context, const ZydisDecodedInstruction& instruction, std::uint32_t offset) {
+        const std::uint32_t end = offset + instruction.length;
+        if (instruction.raw.imm[0].is_relative)
+            return take_branch(instruction, offset, end);
+        if (is_rip_relative(instruction))
+            return take_memory(context, instruction, offset, end);
+        if (instruction.mnemonic == ZYDIS_MNEMONIC_JMP && instruction.raw.modrm.mod == 3)
+            code_.jumps_by_register = true;
+        return true;
+    }
+
+    bool take_branch(const ZydisDecodedInstruction& instruction, std::uint32_t offset, std::uint32_t end) {
+        const auto& field = instruction.raw.imm[0];
+        if (field.size != 8 && field.size != 32)
+            return stop(offset, "branch of an unusual size"), false;
+        const auto target = stretch_.begin + end + static_cast<std::uint32_t>(field.value.s);
+        if (target.value >= stretch_.image_size)
+            return stop(offset, "branch out of the image"), false;
+        const bool call = instruction.mnemonic == ZYDIS_MNEMONIC_CALL;
+        add(instruction, offset, field.offset, static_cast<std::uint8_t>(field.size / 8), ReferenceKind::branch,
+            call ? Use::call : Use::jump, 0, target);
+        const std::uint32_t inside = target - stretch_.begin;
+        if (!call && target >= stretch_.begin && inside < size_)
+            furthest_branch_ = std::max(furthest_branch_, inside);
+        return true;
+    }
+
+    bool take_memory(const ZydisDecoderContext& context, const ZydisDecodedInstruction& instruction,
+                     std::uint32_t offset, std::uint32_t end) {
+        if (instruction.address_width != 64)
+            return stop(offset, "address of an unusual size"), false;
+        const auto target = stretch_.begin + end + static_cast<std::uint32_t>(instruction.raw.disp.value);
+        if (target.value >= stretch_.image_size)
+            return stop(offset, "reference out of the image"), false;
+        const auto access = access_of(context, instruction);
+        add(instruction, offset, instruction.raw.disp.offset, 4, ReferenceKind::rip_relative, access.use, access.size,
+            target);
+        if (instruction.mnemonic == ZYDIS_MNEMONIC_LEA && target.value == 0)
+            code_.takes_image_base = true;
+        return true;
+    }
+
+    void add(const ZydisDecodedInstruction& instruction, std::uint32_t offset, std::uint8_t field, std::uint8_t size,
+             ReferenceKind kind, Use use, std::uint32_t access_size, Rva target) {
+        code_.references.push_back({.offset = offset + field,
+                                    .size = size,
+                                    .kind = kind,
+                                    .use = use,
+                                    .access_size = access_size,
+                                    .addend = -static_cast<std::int32_t>(instruction.length - field),
+                                    .target = target,
+                                    .instruction = offset});
+    }
+
+    void add_relocated_fields();
+    void check_branches();
+
+    const Stretch& stretch_;
+    const std::uint32_t size_;
+    Code code_;
+    std::uint32_t zeros_from_ = 0;
+    std::uint32_t solid_end_ = 0;
+    std::uint32_t furthest_branch_ = 0;
+    bool solid_terminator_ = false;
+    bool solid_call_ = false;
+    bool after_terminator_ = false;
+    bool after_call_ = false;
+    bool in_fill_ = false;
+};
+
+void Decoding::add_relocated_fields() {
+    const std::uint64_t end = std::uint64_t{stretch_.begin.value} + code_.size;
+    auto relocation = std::lower_bound(stretch_.relocations.begin(), stretch_.relocations.end(), stretch_.begin,
+                                       [](const pe::Relocation& r, Rva rva) { return r.at < rva; });
+    const std::size_t before = code_.references.size();
+    for (; relocation != stretch_.relocations.end() && relocation->at.value < end; ++relocation) {
+        const std::uint32_t field = relocation->at - stretch_.begin;
+        const auto next = std::upper_bound(code_.instructions.begin(), code_.instructions.end(), field);
+        const std::uint32_t next_start = next == code_.instructions.end() ? code_.size : *next;
+        const auto value = stretch_.bytes.read<std::uint64_t>(field);
+        if (relocation->size != 8 || next == code_.instructions.begin() || field + 8 > next_start || !value)
+            return stop(field, "relocated field that is no operand");
+        const std::uint32_t start = *std::prev(next);
+        code_.references.push_back({.offset = field,
+                                    .size = 8,
+                                    .kind = ReferenceKind::absolute,
+                                    .use = Use::address,
+                                    .addend = 0,
+                                    .target = {},
+                                    .instruction = start});
+        const std::uint64_t rva = *value - stretch_.image_base.value;
+        if (rva >= stretch_.image_size)
+            return stop(field, "relocated field that leads out of the image");
+        code_.references.back().target = Rva{static_cast<std::uint32_t>(rva)};
+    }
+    if (code_.references.size() != before)
+        std::sort(code_.references.begin(), code_.references.end());
+}
+
+void Decoding::check_branches() {
+    for (const auto& reference : code_.references) {
+        if (reference.kind != ReferenceKind::branch || reference.target < stretch_.begin)
+            continue;
+        const std::uint32_t inside = reference.target - stretch_.begin;
+        if (inside >= code_.size)
+            continue;
+        if (!std::binary_search(code_.instructions.begin(), code_.instructions.end(), inside))
+            return stop(reference.instruction, "branch into the middle of an instruction");
+    }
+}
+
+} // namespace
+
+Code decode(const Stretch& stretch) {
+    return Decoding(stretch).run();
+}
+
+std::uint32_t fill_at(ByteView bytes) {
+    if (bytes.empty())
+        return 0;
+    if (bytes[0] == 0xcc || bytes[0] == 0x90)
+        return 1;
+    // NOPs start with 66 (data16 prefixes), 2e (CS prefix), 0f 1f or f3-less rex forms; anything else is code.
+    if (bytes[0] != 0x66 && bytes[0] != 0x2e && bytes[0] != 0x0f)
+        return 0;
+    ZydisDecodedInstruction instruction;
+    const auto room = std::min<std::size_t>(bytes.size(), kMaxInstruction);
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&shared_decoder(), nullptr, bytes.data(), room, &instruction)))
+        return 0;
+    return instruction.mnemonic == ZYDIS_MNEMONIC_NOP ? instruction.length : 0;
+}
+
+bool is_fill(ByteView bytes) {
+    std::size_t offset = 0;
+    while (offset < bytes.size()) {
+        const std::uint32_t length = fill_at(*bytes.from(offset));
+        if (length == 0)
+            return false;
+        offset += length;
+    }
+    return true;
+}
+
+} // namespace suture::program::x64

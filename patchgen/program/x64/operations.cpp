@@ -1,0 +1,140 @@
+#include "patchgen/program/x64/operations.hpp"
+
+#include "patchgen/program/x64/zydis.hpp"
+
+#include <array>
+
+namespace suture::program::x64 {
+
+namespace {
+
+using Operands = std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT>;
+
+std::int8_t number_of(ZydisRegister reg) {
+    const ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
+    if (whole < ZYDIS_REGISTER_RAX || whole > ZYDIS_REGISTER_R15)
+        return kNone;
+    return static_cast<std::int8_t>(whole - ZYDIS_REGISTER_RAX);
+}
+
+std::int8_t register_of(const ZydisDecodedOperand& operand) {
+    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER ? number_of(operand.reg.value) : kNone;
+}
+
+void take_memory(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand& operand, Step& step) {
+    if (operand.mem.base == ZYDIS_REGISTER_RIP || operand.mem.segment == ZYDIS_REGISTER_GS ||
+        operand.mem.segment == ZYDIS_REGISTER_FS)
+        return;
+    step.memory = true;
+    step.base = number_of(operand.mem.base);
+    step.index = number_of(operand.mem.index);
+    step.scale = operand.mem.scale;
+    step.displacement = static_cast<std::int32_t>(operand.mem.disp.value);
+    step.wide_displacement = instruction.raw.disp.size == 32;
+    step.displacement_at = instruction.raw.disp.offset;
+    if (operand.mem.type == ZYDIS_MEMOP_TYPE_MEM) {
+        const bool writes = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+        step.access = {writes ? Use::write : Use::read, operand.size / 8u};
+    }
+}
+
+Operation operation_of(const ZydisDecodedInstruction& instruction, const Operands& operands, const Step& step) {
+    const bool from_memory = operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY;
+    const bool rip = is_rip_relative(instruction);
+    switch (instruction.mnemonic) {
+    case ZYDIS_MNEMONIC_LEA:
+        if (instruction.operand_width != 64)
+            return Operation::other;
+        return rip ? Operation::load_address : Operation::compute;
+    case ZYDIS_MNEMONIC_MOV:
+        if (operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY)
+            return step.src != kNone && operands[0].size == 64 && !rip ? Operation::store : Operation::other;
+        if (step.dst == kNone || rip)
+            return Operation::other;
+        if (from_memory)
+            return operands[0].size == 64   ? Operation::load
+                   : operands[0].size == 32 ? Operation::load_unsigned
+                                            : Operation::other;
+        if (step.src == kNone)
+            return Operation::other;
+        return operands[0].size == 64 ? Operation::copy : operands[0].size == 32 ? Operation::extend : Operation::other;
+    case ZYDIS_MNEMONIC_MOVSXD:
+        if (operands[0].size != 64 || rip)
+            return Operation::other;
+        return from_memory ? Operation::load_signed : Operation::extend;
+    case ZYDIS_MNEMONIC_CDQE:
+        return Operation::extend;
+    case ZYDIS_MNEMONIC_MOVZX:
+        return !from_memory && step.src != kNone ? Operation::extend : Operation::other;
+    case ZYDIS_MNEMONIC_ADD:
+        return step.dst != kNone && step.src != kNone && operands[0].size == 64 ? Operation::add : Operation::other;
+    case ZYDIS_MNEMONIC_CMP:
+        return step.dst != kNone && operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? Operation::compare
+                                                                                     : Operation::other;
+    case ZYDIS_MNEMONIC_AND:
+        return step.dst != kNone && operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? Operation::mask
+                                                                                     : Operation::other;
+    case ZYDIS_MNEMONIC_JMP:
+        return operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER ? Operation::jump_register : Operation::other;
+    case ZYDIS_MNEMONIC_CALL:
+        return Operation::call;
+    default:
+        return Operation::other;
+    }
+}
+
+Step step_of(const ZydisDecodedInstruction& instruction, const Operands& operands, Rva at, std::uint32_t offset) {
+    Step step;
+    step.offset = offset;
+    step.length = instruction.length;
+    for (std::size_t i = 0; i < instruction.operand_count; ++i) {
+        const auto& operand = operands[i];
+        if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && i < instruction.operand_count_visible)
+            take_memory(instruction, operand, step);
+        const std::int8_t reg = register_of(operand);
+        if (reg != kNone && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0)
+            step.written |= static_cast<std::uint16_t>(1u << reg);
+    }
+    if (instruction.operand_count_visible > 0)
+        step.dst = register_of(operands[0]);
+    if (instruction.operand_count_visible > 1) {
+        step.src = register_of(operands[1]);
+        if (operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
+            step.immediate = operands[1].imm.value.u;
+    }
+    if (instruction.mnemonic == ZYDIS_MNEMONIC_CDQE)
+        step.dst = step.src = 0;
+    step.operation = operation_of(instruction, operands, step);
+    if (step.operation == Operation::jump_register)
+        step.src = step.dst;
+    step.ends_flow = is_terminator(instruction);
+    const Rva end = at + instruction.length;
+    if (instruction.raw.imm[0].is_relative && instruction.mnemonic != ZYDIS_MNEMONIC_CALL) {
+        step.jumps = true;
+        step.target = end + static_cast<std::uint32_t>(instruction.raw.imm[0].value.s);
+        step.above = instruction.mnemonic == ZYDIS_MNEMONIC_JNBE;
+        step.above_or_equal = instruction.mnemonic == ZYDIS_MNEMONIC_JNB;
+    } else if (step.operation == Operation::load_address) {
+        step.target = end + static_cast<std::uint32_t>(instruction.raw.disp.value);
+    }
+    return step;
+}
+
+} // namespace
+
+std::vector<Step> steps_of(const Stretch& stretch, std::span<const std::uint32_t> instructions) {
+    std::vector<Step> steps;
+    steps.reserve(instructions.size());
+    for (const std::uint32_t offset : instructions) {
+        ZydisDecodedInstruction instruction;
+        Operands operands;
+        const auto bytes = stretch.bytes.from(offset);
+        if (!bytes || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&shared_decoder(), bytes->data(), bytes->size(),
+                                                           &instruction, operands.data())))
+            return {};
+        steps.push_back(step_of(instruction, operands, stretch.begin + offset, offset));
+    }
+    return steps;
+}
+
+} // namespace suture::program::x64

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "patchgen/program/x64/decode.hpp"
+
+namespace suture::program::x64 {
+
+/// What an instruction does to the values that are followed through the registers.
+enum class Operation : std::uint8_t {
+    other,         ///< see `written`
+    load_address,  ///< dst = address `target` (LEA of a RIP-relative operand)
+    compute,       ///< dst = address of the memory operand (LEA)
+    copy,          ///< dst = src, 64 bits
+    extend,        ///< dst = low half of src, sign or zero extended
+    load_signed,   ///< dst = sign-extended 4 bytes of the memory operand
+    load_unsigned, ///< dst = zero-extended 4 bytes of the memory operand
+    load,          ///< dst = 8 bytes of the memory operand
+    store,         ///< 8 bytes of the memory operand = src
+    add,           ///< dst += src
+    compare,       ///< dst with `immediate`
+    mask,          ///< dst &= immediate
+    jump_register, ///< jump to src
+    call,
+};
+
+/// No register.
+inline constexpr std::int8_t kNone = -1;
+
+/// An instruction in the terms of register flow. Registers are numbered as they are encoded: 4 is RSP, 5 RBP.
+struct Step {
+    std::uint32_t offset = 0;
+    std::uint8_t length = 0;
+    Operation operation = Operation::other;
+    std::int8_t dst = kNone;
+    std::int8_t src = kNone;
+    std::uint16_t written = 0; ///< bit per register that it writes
+    bool ends_flow = false;    ///< a terminator
+    bool jumps = false;        ///< a direct jump, conditional or not, to `target`
+    bool above = false;        ///< JA: taken where greater
+    bool above_or_equal = false;
+    Rva target;                  ///< of jumps and load_address
+    std::uint64_t immediate = 0; ///< of compare and mask
+    // the memory operand, unless it is RIP-relative
+    bool memory = false;
+    bool wide_displacement = false; ///< of 32 bits
+    std::int8_t base = kNone;
+    std::int8_t index = kNone;
+    std::uint8_t scale = 0;
+    std::int32_t displacement = 0;
+    std::uint8_t displacement_at = 0; ///< offset of its field in the instruction
+    Access access;
+};
+
+/// The steps of decoded code; nothing if an instruction cannot be decoded again.
+std::vector<Step> steps_of(const Stretch& stretch, std::span<const std::uint32_t> instructions);
+
+} // namespace suture::program::x64

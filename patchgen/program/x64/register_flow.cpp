@@ -1,0 +1,339 @@
+#include "patchgen/program/x64/register_flow.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+namespace suture::program::x64 {
+
+namespace {
+
+/// Most passes over a function until what registers hold is settled. Each pass that is not the last makes some
+/// register less known at some label; compilers' code needs two or three.
+constexpr int kMaxPasses = 64;
+/// How far in front of a table's load its comparison may stand, in instructions.
+constexpr std::size_t kCompareWindow = 24;
+constexpr std::uint32_t kHeaders = 0x1000;
+
+struct Value {
+    enum class Kind : std::uint8_t {
+        other,
+        image_base,
+        perhaps_base, ///< the image base on some path
+        address,      ///< `at`
+        entry,        ///< an entry of the table `at`
+        destination,  ///< an entry of the table `at` with `base` added
+    };
+    Kind kind = Kind::other;
+    Rva at = {};
+    Rva base = {};
+    std::uint32_t load = 0; ///< of an entry: the step that loads it
+
+    bool operator==(const Value&) const = default;
+};
+using Kind = Value::Kind;
+
+using State = std::array<Value, 16>;
+
+/// R8-R11, RAX, RCX, RDX: what a call may change. With -fipa-ra it may also not.
+constexpr std::uint16_t kVolatile = 0x0f07;
+
+Value merge(const Value& a, const Value& b) {
+    if (a == b)
+        return a;
+    if (a.kind == Kind::image_base || b.kind == Kind::image_base || a.kind == Kind::perhaps_base ||
+        b.kind == Kind::perhaps_base)
+        return {.kind = Kind::perhaps_base};
+    return {};
+}
+
+/// Merges into `to`, and says whether it changed.
+bool merge_into(State& to, const State& from) {
+    bool changed = false;
+    for (std::size_t i = 0; i < to.size(); ++i) {
+        const Value merged = merge(to[i], from[i]);
+        changed |= merged != to[i];
+        to[i] = merged;
+    }
+    return changed;
+}
+
+class Follower {
+  public:
+    Follower(const Stretch& stretch, std::span<const Step> steps,
+             const std::function<std::span<const std::uint32_t>(const Switch&)>& known_jumps,
+             const std::function<bool(Rva)>& looks_like_table)
+        : stretch_(stretch), steps_(steps), known_jumps_(known_jumps), looks_like_table_(looks_like_table) {}
+
+    RegisterFlow run() {
+        find_labels();
+        for (int i = 0; i < kMaxPasses; ++i) {
+            found_ = {};
+            again_ = false;
+            pass();
+            if (!again_) {
+                std::ranges::sort(found_.switches);
+                const auto repeated = std::ranges::unique(found_.switches);
+                found_.switches.erase(repeated.begin(), repeated.end());
+                std::ranges::sort(found_.references);
+                return std::move(found_);
+            }
+        }
+        found_.undecoded = "the contents of its registers are not understood";
+        return std::move(found_);
+    }
+
+  private:
+    void find_labels() {
+        for (const auto& step : steps_)
+            if (step.jumps && step.target >= stretch_.begin && step.target - stretch_.begin < stretch_.bytes.size())
+                labels_.push_back(step.target - stretch_.begin);
+        std::ranges::sort(labels_);
+    }
+
+    void pass() {
+        State state{};
+        bool reachable = true;
+        for (std::size_t i = 0; i < steps_.size(); ++i) {
+            const auto& step = steps_[i];
+            if (const auto label = at_labels_.find(step.offset); label != at_labels_.end()) {
+                if (reachable)
+                    merge_into(label->second, state);
+                state = label->second;
+            } else if (!reachable) {
+                state = unknown();
+            } else if (std::ranges::binary_search(labels_, step.offset)) {
+                at_labels_.emplace(step.offset, state);
+            }
+            reachable = take(i, state);
+        }
+    }
+
+    /// What registers hold where nothing is known to lead, but an exception may.
+    State unknown() const {
+        State state{};
+        for (std::size_t i = 0; i < state.size(); ++i)
+            if ((held_base_ >> i & 1) != 0)
+                state[i].kind = Kind::perhaps_base;
+        return state;
+    }
+
+    void jump_to(std::uint32_t offset, std::uint32_t from, const State& state) {
+        const auto [label, fresh] = at_labels_.emplace(offset, state);
+        const bool changed = !fresh && merge_into(label->second, state);
+        // What lies in front has been passed with less.
+        if ((fresh || changed) && offset <= from)
+            again_ = true;
+    }
+
+    void set(State& state, std::int8_t reg, Value value) {
+        if (reg == kNone)
+            return;
+        state[static_cast<std::size_t>(reg)] = value;
+        if (value.kind == Kind::image_base && (held_base_ >> reg & 1) == 0) {
+            held_base_ |= static_cast<std::uint16_t>(1u << reg);
+            again_ = true;
+        }
+    }
+
+    static Value get(const State& state, std::int8_t reg) {
+        return reg == kNone ? Value{} : state[static_cast<std::size_t>(reg)];
+    }
+
+    bool take(std::size_t index, State& state);
+    void take_memory(const Step& step, const State& state);
+    void take_call(State& state);
+    void take_switch(std::size_t index, const State& state);
+    Value value_of(std::size_t index, const State& state);
+    std::optional<std::uint32_t> bound_before(std::size_t load) const;
+
+    void not_understood(const Step& step, std::string_view why) {
+        if (found_.undecoded.empty())
+            found_.undecoded = fmt::format("{} at 0x{:x}", why, stretch_.begin.value + step.offset);
+    }
+
+    const Stretch& stretch_;
+    std::span<const Step> steps_;
+    const std::function<std::span<const std::uint32_t>(const Switch&)>& known_jumps_;
+    const std::function<bool(Rva)>& looks_like_table_;
+    std::vector<std::uint32_t> labels_;
+    std::map<std::uint32_t, State> at_labels_; ///< what registers hold, by all ways to the label seen so far
+    RegisterFlow found_;
+    bool again_ = false;
+    bool base_stored_ = false;
+    std::uint16_t held_base_ = 0; ///< registers that have held the image base
+};
+
+/// Returns whether the next step is reached from this one.
+bool Follower::take(std::size_t index, State& state) {
+    const auto& step = steps_[index];
+    if (step.memory)
+        take_memory(step, state);
+    if (step.operation == Operation::store && get(state, step.src).kind != Kind::other) {
+        const auto kind = get(state, step.src).kind;
+        if ((kind == Kind::image_base || kind == Kind::perhaps_base) && !base_stored_)
+            base_stored_ = again_ = true;
+    }
+    if (step.operation == Operation::jump_register)
+        take_switch(index, state);
+    if (step.operation == Operation::call) {
+        take_call(state);
+        return true;
+    }
+    if (step.jumps) {
+        if (step.target >= stretch_.begin && step.target - stretch_.begin < stretch_.bytes.size())
+            jump_to(step.target - stretch_.begin, step.offset, state);
+        return !step.ends_flow;
+    }
+    if (step.ends_flow)
+        return false;
+    const Value value = value_of(index, state);
+    for (std::int8_t reg = 0; reg < 16; ++reg)
+        if ((step.written >> reg & 1) != 0)
+            set(state, reg, Value{});
+    if ((step.written & (step.dst == kNone ? 0 : 1u << step.dst)) != 0)
+        set(state, step.dst, value);
+    return true;
+}
+
+void Follower::take_memory(const Step& step, const State& state) {
+    const auto base = get(state, step.base).kind;
+    const auto index = get(state, step.index).kind;
+    const bool by_base = base == Kind::image_base || (index == Kind::image_base && step.scale <= 1);
+    const bool perhaps = base == Kind::perhaps_base || index == Kind::perhaps_base;
+    const auto rva = static_cast<std::uint32_t>(step.displacement);
+    if (!step.wide_displacement || (!by_base && !perhaps) || step.displacement < static_cast<std::int32_t>(kHeaders) ||
+        rva >= stretch_.image_size)
+        return;
+    if (!by_base || perhaps)
+        return not_understood(step, "displacement that is an RVA on some paths");
+    found_.references.push_back({.offset = step.offset + step.displacement_at,
+                                 .size = 4,
+                                 .kind = ReferenceKind::image_relative,
+                                 .use = step.access.use,
+                                 .access_size = step.access.size,
+                                 .addend = 0,
+                                 .target = Rva{rva},
+                                 .instruction = step.offset});
+}
+
+void Follower::take_call(State& state) {
+    for (std::size_t i = 0; i < state.size(); ++i) {
+        if ((kVolatile >> i & 1) == 0)
+            continue;
+        auto& value = state[i];
+        const bool base = value.kind == Kind::image_base || value.kind == Kind::perhaps_base;
+        value = Value{.kind = base ? Kind::perhaps_base : Kind::other};
+    }
+}
+
+void Follower::take_switch(std::size_t index, const State& state) {
+    const auto& step = steps_[index];
+    const Value value = get(state, step.src);
+    if (value.kind == Kind::destination) {
+        const Switch found{value.at, value.base, bound_before(value.load)};
+        found_.switches.push_back(found);
+        for (const std::uint32_t target : known_jumps_(found))
+            jump_to(target, step.offset, state);
+        return;
+    }
+    if (value.kind != Kind::other)
+        return not_understood(step, "jump by way of a table that is not understood");
+    // A call in tail position, unless the function has a table in hand.
+    for (const auto& other : steps_)
+        if (other.operation == Operation::load_address && looks_like_table_(other.target))
+            return not_understood(step, "jump by way of a table that is not understood");
+}
+
+Value Follower::value_of(std::size_t index, const State& state) {
+    const auto& step = steps_[index];
+    const Value base = get(state, step.base);
+    const Value second = get(state, step.index);
+    const auto distance = static_cast<std::uint32_t>(step.displacement);
+    switch (step.operation) {
+    case Operation::load_address:
+        return step.target.value == 0 ? Value{.kind = Kind::image_base}
+                                      : Value{.kind = Kind::address, .at = step.target};
+    case Operation::compute:
+        if (step.index == kNone && base.kind == Kind::image_base)
+            return step.displacement == 0 ? base : Value{.kind = Kind::address, .at = Rva{distance}};
+        if (step.index == kNone && base.kind == Kind::address)
+            return {.kind = Kind::address, .at = base.at + distance};
+        if (step.scale == 1 && step.displacement == 0) {
+            const auto& entry = base.kind == Kind::entry ? base : second;
+            const auto& from = base.kind == Kind::entry ? second : base;
+            if (entry.kind == Kind::entry && from.kind == Kind::address)
+                return {.kind = Kind::destination, .at = entry.at, .base = from.at, .load = entry.load};
+            if (entry.kind == Kind::entry && from.kind == Kind::image_base)
+                return {.kind = Kind::destination, .at = entry.at, .load = entry.load};
+        }
+        return {};
+    case Operation::copy:
+        return get(state, step.src);
+    case Operation::extend:
+        return get(state, step.src).kind == Kind::entry ? get(state, step.src) : Value{};
+    case Operation::load_signed:
+    case Operation::load_unsigned:
+        if (step.scale != 4 || step.index == kNone)
+            return {};
+        if (base.kind == Kind::address)
+            return {.kind = Kind::entry, .at = base.at + distance, .load = static_cast<std::uint32_t>(index)};
+        if (base.kind == Kind::image_base && step.displacement > 0)
+            return {.kind = Kind::entry, .at = Rva{distance}, .load = static_cast<std::uint32_t>(index)};
+        return {};
+    case Operation::load:
+        // A spilled register comes back from the frame.
+        return base_stored_ && (step.base == 4 || step.base == 5) ? Value{.kind = Kind::perhaps_base} : Value{};
+    case Operation::add: {
+        const Value& a = get(state, step.dst);
+        const Value& b = get(state, step.src);
+        const auto& entry = a.kind == Kind::entry ? a : b;
+        const auto& from = a.kind == Kind::entry ? b : a;
+        if (entry.kind == Kind::entry && from.kind == Kind::address)
+            return {.kind = Kind::destination, .at = entry.at, .base = from.at, .load = entry.load};
+        if (entry.kind == Kind::entry && from.kind == Kind::image_base)
+            return {.kind = Kind::destination, .at = entry.at, .load = entry.load};
+        return {};
+    }
+    default:
+        return {};
+    }
+}
+
+/// How many entries a table has, by the comparison that guards its load: `cmp i, n; ja` or `and i, n`.
+std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
+    std::uint16_t holds = static_cast<std::uint16_t>(1u << steps_[load].index);
+    const Step* branch = nullptr;
+    for (std::size_t back = 1; back <= kCompareWindow && back <= load; ++back) {
+        const auto& step = steps_[load - back];
+        if (step.ends_flow || step.operation == Operation::call)
+            return std::nullopt;
+        const bool known = step.dst != kNone && (holds >> step.dst & 1) != 0;
+        if (step.above || step.above_or_equal)
+            branch = &step;
+        if (step.operation == Operation::compare && known && branch && step.immediate < 0x10000)
+            return static_cast<std::uint32_t>(step.immediate) + (branch->above ? 1 : 0);
+        if (step.operation == Operation::mask && known && step.immediate < 0x10000)
+            return static_cast<std::uint32_t>(step.immediate) + 1;
+        if ((step.operation == Operation::copy || step.operation == Operation::extend) && known && step.src != kNone) {
+            holds |= static_cast<std::uint16_t>(1u << step.src);
+            continue;
+        }
+        holds &= static_cast<std::uint16_t>(~step.written);
+        if (holds == 0)
+            return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+RegisterFlow follow_registers(const Stretch& stretch, std::span<const Step> steps,
+                              const std::function<std::span<const std::uint32_t>(const Switch&)>& known_jumps,
+                              const std::function<bool(Rva)>& looks_like_table) {
+    return Follower(stretch, steps, known_jumps, looks_like_table).run();
+}
+
+} // namespace suture::program::x64
