@@ -46,13 +46,13 @@ class TableReader {
     Outcome run() {
         for (int round = 0; round < kMaxRounds; ++round) {
             const auto steps = x64::steps_of(stretch_, code_.instructions);
-            flow_ = x64::follow_registers(
-                stretch_, steps, [this](const x64::Switch& s) { return jumps_of(s); },
-                [this](Rva at) { return target_of(at, at, 0).has_value(); });
+            jumps_.clear();
+            flow_ = follow(steps, x64::Reach::known_ways);
             if (!read_tables()) {
-                settle();
+                prove(steps);
                 return {std::move(code_), std::move(list_)};
             }
+            // Tables in the code itself: what lies behind them was not decoded as what it is.
             stretch_.data = data_;
             code_ = x64::decode(stretch_);
         }
@@ -62,9 +62,32 @@ class TableReader {
     }
 
   private:
-    std::span<const std::uint32_t> jumps_of(const x64::Switch& s) const {
-        const auto found = jumps_.find(s);
-        return found == jumps_.end() ? std::span<const std::uint32_t>() : std::span(found->second);
+    x64::RegisterFlow follow(std::span<const x64::Step> steps, x64::Reach reach) {
+        return x64::follow_registers(
+            stretch_, steps, [this](const x64::Switch& s) { return jumps_of(s); },
+            [this](Rva at) { return target_of(at, at, 0).has_value(); }, reach);
+    }
+
+    std::vector<Rva> targets_of(const x64::Switch& s) const {
+        std::vector<Rva> targets;
+        const std::uint32_t most = s.count ? std::min(*s.count, kMaxEntries) : room_at(s.table);
+        for (std::uint32_t i = 0; i < most; ++i) {
+            const auto target = target_of(s.table, s.base, i);
+            if (!target)
+                break;
+            targets.push_back(*target);
+        }
+        return targets;
+    }
+
+    /// Where a switch leads inside the function.
+    std::span<const std::uint32_t> jumps_of(const x64::Switch& s) {
+        const auto [found, fresh] = jumps_.try_emplace(s);
+        if (fresh)
+            for (const Rva to : targets_of(s))
+                if (to >= stretch_.begin && to - stretch_.begin < code_.size)
+                    found->second.push_back(to - stretch_.begin);
+        return found->second;
     }
 
     /// Where entry `i` leads, if that is an instruction of the function or of a part of it.
@@ -97,25 +120,18 @@ class TableReader {
         return static_cast<std::uint32_t>(std::min<std::uint64_t>((end - table.value) / 4, kMaxEntries));
     }
 
-    /// Reads the tables that the last round found. True if there is something new.
+    /// Reads the tables that the last round found. True if there is something new inside the code.
     bool read_tables() {
-        std::map<x64::Switch, std::vector<std::uint32_t>> jumps;
         std::vector<x64::Extent> data;
         std::map<Rva, JumpTable> tables;
         problem_.clear();
         for (const auto& s : flow_.switches) {
-            JumpTable table{s.table, s.base, {}};
-            const std::uint32_t most = s.count ? std::min(*s.count, kMaxEntries) : room_at(s.table);
-            std::optional<Rva> target;
-            for (std::uint32_t i = 0; i < most && (target = target_of(s.table, s.base, i)); ++i)
-                table.targets.push_back(*target);
+            JumpTable table{s.table, s.base, targets_of(s)};
             if (table.targets.empty() || (s.count && table.targets.size() != *s.count))
-                problem_ = fmt::format("jump table at 0x{:x}: entry {} does not lead to an instruction of the function",
-                                       s.table.value, table.targets.size());
-            auto& inside = jumps[s];
-            for (const Rva to : table.targets)
-                if (to >= stretch_.begin && to - stretch_.begin < code_.size)
-                    inside.push_back(to - stretch_.begin);
+                problem_ =
+                    fmt::format("jump table with an entry {} that does not lead to an instruction of the function "
+                                "at 0x{:x}",
+                                table.targets.size(), s.table.value);
             add_data(table.range(), data);
             auto& known = tables.try_emplace(s.table, table).first->second;
             if (known.targets.size() < table.targets.size())
@@ -124,8 +140,7 @@ class TableReader {
         add_index_tables(data);
         std::ranges::sort(data);
         disjoin(data);
-        const bool changed = jumps != jumps_ || data != data_;
-        jumps_ = std::move(jumps);
+        const bool changed = data != data_;
         data_ = std::move(data);
         list_.clear();
         for (auto& [at, table] : tables)
@@ -161,13 +176,16 @@ class TableReader {
         std::erase_if(data, [](const x64::Extent& extent) { return extent.begin >= extent.end; });
     }
 
-    void settle() {
-        code_.references.insert(code_.references.end(), flow_.references.begin(), flow_.references.end());
+    /// The switches were found by the ways that are known; they must hold by all others too.
+    void prove(std::span<const x64::Step> steps) {
+        const auto all = follow(steps, x64::Reach::everything);
+        code_.references.insert(code_.references.end(), all.references.begin(), all.references.end());
         std::ranges::sort(code_.references);
-        if (code_.undecoded.empty())
-            code_.undecoded = flow_.undecoded;
-        if (code_.undecoded.empty())
-            code_.undecoded = problem_;
+        for (const std::string& reason : {all.undecoded, flow_.undecoded, problem_})
+            if (code_.undecoded.empty())
+                code_.undecoded = reason;
+        if (code_.undecoded.empty() && all.switches != flow_.switches)
+            code_.undecoded = "its jump tables are not understood";
     }
 
     const Surroundings& around_;

@@ -107,6 +107,7 @@ Step step_of(const ZydisDecodedInstruction& instruction, const Operands& operand
     step.operation = operation_of(instruction, operands, step);
     if (step.operation == Operation::jump_register)
         step.src = step.dst;
+    step.fill = is_fill_instruction(instruction);
     step.ends_flow = is_terminator(instruction);
     const Rva end = at + instruction.length;
     if (instruction.raw.imm[0].is_relative && instruction.mnemonic != ZYDIS_MNEMONIC_CALL) {

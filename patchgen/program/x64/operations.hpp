@@ -33,6 +33,7 @@ struct Step {
     std::int8_t dst = kNone;
     std::int8_t src = kNone;
     std::uint16_t written = 0; ///< bit per register that it writes
+    bool fill = false;         ///< int3 or a NOP
     bool ends_flow = false;    ///< a terminator
     bool jumps = false;        ///< a direct jump, conditional or not, to `target`
     bool above = false;        ///< JA: taken where greater

@@ -63,25 +63,23 @@ bool merge_into(State& to, const State& from) {
 class Follower {
   public:
     Follower(const Stretch& stretch, std::span<const Step> steps,
-             const std::function<std::span<const std::uint32_t>(const Switch&)>& known_jumps,
+             const std::function<std::span<const std::uint32_t>(const Switch&)>& jumps_of,
              const std::function<bool(Rva)>& looks_like_table)
-        : stretch_(stretch), steps_(steps), known_jumps_(known_jumps), looks_like_table_(looks_like_table) {}
+        : stretch_(stretch), steps_(steps), jumps_of_(jumps_of), looks_like_table_(looks_like_table) {}
 
-    RegisterFlow run() {
+    RegisterFlow run(Reach reach) {
         find_labels();
-        for (int i = 0; i < kMaxPasses; ++i) {
-            found_ = {};
-            again_ = false;
-            pass();
-            if (!again_) {
-                std::ranges::sort(found_.switches);
-                const auto repeated = std::ranges::unique(found_.switches);
-                found_.switches.erase(repeated.begin(), repeated.end());
-                std::ranges::sort(found_.references);
-                return std::move(found_);
-            }
+        bool settled = settle();
+        if (reach == Reach::everything && settled) {
+            reach_ = reach;
+            settled = settle();
         }
-        found_.undecoded = "the contents of its registers are not understood";
+        if (!settled)
+            found_.undecoded = "the contents of its registers are not understood";
+        std::ranges::sort(found_.switches);
+        const auto repeated = std::ranges::unique(found_.switches);
+        found_.switches.erase(repeated.begin(), repeated.end());
+        std::ranges::sort(found_.references);
         return std::move(found_);
     }
 
@@ -91,6 +89,18 @@ class Follower {
             if (step.jumps && step.target >= stretch_.begin && step.target - stretch_.begin < stretch_.bytes.size())
                 labels_.push_back(step.target - stretch_.begin);
         std::ranges::sort(labels_);
+    }
+
+    /// Passes over the function until nothing changes.
+    bool settle() {
+        for (int i = 0; i < kMaxPasses; ++i) {
+            found_ = {};
+            again_ = false;
+            pass();
+            if (!again_)
+                return true;
+        }
+        return false;
     }
 
     void pass() {
@@ -103,6 +113,8 @@ class Follower {
                     merge_into(label->second, state);
                 state = label->second;
             } else if (!reachable) {
+                if (reach_ == Reach::known_ways || step.fill)
+                    continue;
                 state = unknown();
             } else if (std::ranges::binary_search(labels_, step.offset)) {
                 at_labels_.emplace(step.offset, state);
@@ -156,8 +168,9 @@ class Follower {
 
     const Stretch& stretch_;
     std::span<const Step> steps_;
-    const std::function<std::span<const std::uint32_t>(const Switch&)>& known_jumps_;
+    const std::function<std::span<const std::uint32_t>(const Switch&)>& jumps_of_;
     const std::function<bool(Rva)>& looks_like_table_;
+    Reach reach_ = Reach::known_ways;
     std::vector<std::uint32_t> labels_;
     std::map<std::uint32_t, State> at_labels_; ///< what registers hold, by all ways to the label seen so far
     RegisterFlow found_;
@@ -235,7 +248,7 @@ void Follower::take_switch(std::size_t index, const State& state) {
     if (value.kind == Kind::destination) {
         const Switch found{value.at, value.base, bound_before(value.load)};
         found_.switches.push_back(found);
-        for (const std::uint32_t target : known_jumps_(found))
+        for (const std::uint32_t target : jumps_of_(found))
             jump_to(target, step.offset, state);
         return;
     }
@@ -331,9 +344,9 @@ std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
 } // namespace
 
 RegisterFlow follow_registers(const Stretch& stretch, std::span<const Step> steps,
-                              const std::function<std::span<const std::uint32_t>(const Switch&)>& known_jumps,
-                              const std::function<bool(Rva)>& looks_like_table) {
-    return Follower(stretch, steps, known_jumps, looks_like_table).run();
+                              const std::function<std::span<const std::uint32_t>(const Switch&)>& jumps_of,
+                              const std::function<bool(Rva)>& looks_like_table, Reach reach) {
+    return Follower(stretch, steps, jumps_of, looks_like_table).run(reach);
 }
 
 } // namespace suture::program::x64

@@ -23,10 +23,16 @@ struct RegisterFlow {
     std::string undecoded;             ///< empty: everything is understood
 };
 
-/// Follows addresses through the registers. `known_jumps`: for a switch that has been read, where it leads (offsets in
-/// the stretch). `looks_like_table` says whether relative jumps into the function may stand at an address.
+/// Which code is followed.
+enum class Reach : std::uint8_t {
+    known_ways, ///< what branches and switches lead to: to find the switches
+    everything, ///< also what nothing is known to lead to, as where an exception goes on: to prove the result
+};
+
+/// Follows addresses through the registers. `jumps_of`: where a switch leads, as offsets in the stretch.
+/// `looks_like_table` says whether relative jumps into the function may stand at an address.
 RegisterFlow follow_registers(const Stretch& stretch, std::span<const Step> steps,
-                              const std::function<std::span<const std::uint32_t>(const Switch&)>& known_jumps,
-                              const std::function<bool(Rva)>& looks_like_table);
+                              const std::function<std::span<const std::uint32_t>(const Switch&)>& jumps_of,
+                              const std::function<bool(Rva)>& looks_like_table, Reach reach);
 
 } // namespace suture::program::x64
