@@ -79,6 +79,8 @@ Status parse_status(std::string_view text) {
             status.state = value.front();
         else if (key == "Tgid")
             status.process = number(value);
+        else if (key == "PPid")
+            status.parent = number(value);
         else if (key == "TracerPid")
             status.tracer = number(value);
         else if (key == "Uid")

@@ -19,8 +19,9 @@ inline constexpr std::size_t kMaxProcFile = std::size_t{256} << 20;
 /// What is needed of /proc/PID/status (proc_pid_status(5)).
 struct Status {
     std::string name;
-    char state = '?';           ///< as in ps: R, S, D, T, t, Z, X
-    std::uint64_t process = 0;  ///< differs from the PID of a thread that is not the first one
+    char state = '?';          ///< as in ps: R, S, D, T, t, Z, X
+    std::uint64_t process = 0; ///< differs from the PID of a thread that is not the first one
+    std::uint64_t parent = 0;
     std::uint64_t tracer = 0;   ///< 0: not traced
     std::uint64_t user = 0;     ///< effective user id
     std::uint64_t caught = 0;   ///< signals with a handler: bit n - 1 is signal n

@@ -4,7 +4,6 @@
 
 #include <elf.h>
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -39,15 +38,14 @@ Report decode(const siginfo_t& info) {
     return {Event::signal, number};
 }
 
-/// Between two looks: most stops take microseconds, and one that takes longer waits for a processor.
+/// Looks before the first pause: most stops take some 20 us.
+constexpr int kQuickLooks = 100;
+
+/// Sleeping, not yielding: on a busy machine who slept runs soon, who yields waits for all others.
 void pause_after(int looks) {
-    if (looks < 30)
+    if (looks < kQuickLooks)
         return;
-    if (looks < 60) {
-        ::sched_yield();
-        return;
-    }
-    const timespec time{0, looks < 200 ? 20'000 : 500'000};
+    const timespec time{0, looks < 2 * kQuickLooks ? 20'000 : 500'000};
     ::nanosleep(&time, nullptr);
 }
 
@@ -77,7 +75,7 @@ Report report(pid_t tid, Deadline deadline) {
         } else if (info.si_pid == tid) {
             return decode(info);
         }
-        if (looks >= 60 && std::chrono::steady_clock::now() >= deadline)
+        if (looks >= kQuickLooks && std::chrono::steady_clock::now() >= deadline)
             return {};
         pause_after(looks);
     }
@@ -96,6 +94,11 @@ bool resume_to_call(pid_t tid, int number) {
 }
 
 void bury(pid_t tid) {
+    // The end of a child of this process is for who started it.
+    const auto status = read_status(static_cast<std::uint64_t>(tid));
+    if (status && status->process == static_cast<std::uint64_t>(tid) &&
+        status->parent == static_cast<std::uint64_t>(::getpid()))
+        return;
     siginfo_t info{};
     ::waitid(P_PID, static_cast<id_t>(tid), &info, WEXITED | WNOHANG | __WALL);
 }
