@@ -18,6 +18,20 @@ using test::kFree;
 using test::succeeded;
 using test::ThreadsProgram;
 
+/// Stops the process, which then is killed, and lives on.
+[[noreturn]] void stop_and_see_it_die(std::uint64_t pid) {
+    const auto opened = open_process(pid);
+    const auto stop = opened ? (*opened)->stop() : fail(opened.error());
+    if (!stop)
+        ::_exit(1);
+    ::kill(static_cast<pid_t>(pid), SIGKILL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if ((*stop)->resume())
+        ::_exit(1);
+    for (;;)
+        ::pause();
+}
+
 /// Maps, replaces, stops, unmaps and leaves until it is killed.
 [[noreturn]] void inject_for_ever(std::uint64_t pid, std::uint64_t place) {
     const auto opened = open_process(pid);
@@ -70,6 +84,18 @@ TEST(InjectorDeath, AtAnyMomentLeavesTheProcessRunning) {
                      region.range.begin.value >= std::uint64_t{1} << 44 &&
                      region.range.begin.value < std::uint64_t{5} << 44);
     program.expect_healthy();
+}
+
+TEST(TargetDeath, IsNotHiddenFromItsParentByAnInjectorThatLivesOn) {
+    ThreadsProgram program(8);
+    const pid_t injector = ::fork();
+    if (injector == 0)
+        stop_and_see_it_die(program.target->pid());
+    EXPECT_EQ(program.process.wait_exit(std::chrono::seconds(10)), 128 + SIGKILL);
+    int status = 0;
+    EXPECT_EQ(::waitpid(injector, &status, WNOHANG), 0);
+    ::kill(injector, SIGKILL);
+    ::waitpid(injector, &status, 0);
 }
 
 } // namespace
