@@ -294,6 +294,8 @@ bool Contents::same_pointer(Entry& entry, Rva baseline, Rva updated) {
     case PlaceKind::data:
         entry.children.push_back(node(*old_target, *new_target, 0, false));
         return true;
+    case PlaceKind::end:
+        return pairing_.same_section(from.index, to.index);
     case PlaceKind::header:
         return from.offset == to.offset;
     case PlaceKind::outside:

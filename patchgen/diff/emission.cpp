@@ -198,6 +198,10 @@ class Collector {
         case PlaceKind::data:
             return new_.data()[place.index].writable ? resolve_writable(owner, target, place, size)
                                                      : resolve_read_only(owner, target, place, size);
+        case PlaceKind::end:
+            if (const pe::Section* section = old_.image().section_named(new_.image().sections()[place.index].name))
+                return ToBaseline{Rva{static_cast<std::uint32_t>(section->range.end())}};
+            break;
         case PlaceKind::outside:
             break;
         }
@@ -455,8 +459,9 @@ class Collector {
             for (std::size_t i = 0; i < function.references.size(); ++i) {
                 const Reference& reference = function.references[i];
                 const auto end = ends.find(reference.target.value);
+                const PlaceKind kind = pairing_.updated.at(reference.target).kind;
                 if (reference.use != Use::address || end == ends.end() ||
-                    pairing_.updated.at(reference.target).kind != PlaceKind::data)
+                    (kind != PlaceKind::data && kind != PlaceKind::end))
                     continue;
                 keep_boundary(index, function, emitted, end->second, i);
             }

@@ -101,6 +101,10 @@ class Comparer {
             if (!pairing_.same_import(from.index, to.index))
                 differ(old_one, new_one, "another import");
             return;
+        case PlaceKind::end:
+            if (!pairing_.same_section(from.index, to.index))
+                differ(old_one, new_one, "refers to something else");
+            return;
         case PlaceKind::header:
         case PlaceKind::outside:
             if (from.offset != to.offset)
@@ -273,6 +277,8 @@ std::string describe(const match::Places& places, Rva at) {
                 return fmt::format("string {}", quoted(*text));
         return object.names.empty() ? fmt::format("data at +0x{:x}", at.value) : with_offset(object.names.front());
     }
+    case PlaceKind::end:
+        return fmt::format("end of {}", program.image().sections()[place.index].name);
     case PlaceKind::outside:
         break;
     }

@@ -78,10 +78,11 @@ class Checker {
                 continue;
             }
             const pe::Export& earlier = *found->second;
-            if (one->forwarder != earlier.forwarder || one->ordinal != earlier.ordinal)
+            // Ordinals of names move when a name is added: who imports by name never sees them.
+            if (one->forwarder != earlier.forwarder)
                 refuse(Code::export_changed, one->rva,
-                       fmt::format("{} is #{} {}, was #{} {}", spelled(key), one->ordinal, one->forwarder,
-                                   earlier.ordinal, earlier.forwarder));
+                       fmt::format("{} is forwarded to \"{}\", was to \"{}\"", spelled(key), one->forwarder,
+                                   earlier.forwarder));
             else if (one->forwarder.empty() && !same_export(earlier.rva, one->rva))
                 refuse(Code::export_changed, one->rva,
                        fmt::format("{} is {}, was {}", spelled(key), describe(pairing_.updated, one->rva),

@@ -20,6 +20,11 @@ bool Pairing::same_import(std::uint32_t old_slot, std::uint32_t new_slot) const 
            a.delayed == b.delayed;
 }
 
+bool Pairing::same_section(std::uint32_t old_section, std::uint32_t new_section) const {
+    return baseline.program().image().sections()[old_section].name ==
+           updated.program().image().sections()[new_section].name;
+}
+
 bool Pairing::same_metadata(std::uint32_t old_index, std::uint32_t new_index) const {
     const match::Metadata& a = baseline.metadata()[old_index];
     const match::Metadata& b = updated.metadata()[new_index];

@@ -19,6 +19,8 @@ struct Pairing {
     const program::Function& new_function(std::uint32_t index) const { return updated.program().functions()[index]; }
     /// True if two import slots are bound to the same thing.
     bool same_import(std::uint32_t old_slot, std::uint32_t new_slot) const;
+    /// True if two sections have the same name.
+    bool same_section(std::uint32_t old_section, std::uint32_t new_section) const;
     /// True if two pieces of metadata are the same piece.
     bool same_metadata(std::uint32_t old_index, std::uint32_t new_index) const;
 };

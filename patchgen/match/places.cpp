@@ -46,6 +46,10 @@ Place Places::at(Rva rva) const {
         const program::Function& function = *std::prev(next);
         return {PlaceKind::gap, index_of(function), rva - function.range.begin};
     }
+    const auto sections = image.sections();
+    for (std::uint32_t i = 0; i < sections.size(); ++i)
+        if (sections[i].range.end() == rva.value)
+            return {PlaceKind::end, i, 0};
     return {PlaceKind::outside, 0, rva.value};
 }
 

@@ -12,6 +12,7 @@ enum class PlaceKind : std::uint8_t {
     metadata, ///< index: into Places::metadata()
     data,     ///< index: of the data object
     gap,      ///< code section, behind function `index`
+    end,      ///< the end of section `index`, where nothing else begins
     outside,  ///< nothing that is known
 };
 
