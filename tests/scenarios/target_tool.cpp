@@ -189,7 +189,8 @@ void for_arm64(const Arguments& arguments) {
 
 void flip(const Arguments& arguments) {
     Bytes file = read_file(arguments.at(0));
-    file.at(number(arguments.at(1))) ^= 0x01;
+    std::uint8_t& byte = file.at(number(arguments.at(1)));
+    byte = static_cast<std::uint8_t>(byte ^ 1);
     write_file(arguments.at(2), file);
 }
 

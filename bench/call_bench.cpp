@@ -1,0 +1,129 @@
+// What a redirected call costs beside one that is not: each kind of site, through site, stub and cell, and the way back
+// to the baseline through the continuation. The functions are real code of this host, redirected by the engine's
+// encoders.
+#include "engine/isa/isa.hpp"
+#include "engine/patch/block.hpp"
+
+#include <benchmark/benchmark.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+namespace {
+
+using namespace suture;
+
+/// A page of code with one function in it, a stub page and a cell page behind it, and a page for a continuation and a
+/// replacement.
+class Redirected {
+  public:
+    Redirected(const Bytes& function, isa::Site site, bool to_replacement) {
+        memory_ = static_cast<std::uint8_t*>(
+            mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        if (memory_ == MAP_FAILED)
+            throw std::runtime_error("mmap failed");
+        std::fill_n(memory_, patch::kPage, std::uint8_t{0xcc});
+        std::ranges::copy(function, memory_ + kEntry);
+        std::ranges::copy(function, memory_ + kReplacement);
+        redirect(function, site, to_replacement);
+        protect();
+    }
+    explicit Redirected(const Bytes& function) {
+        memory_ = static_cast<std::uint8_t*>(
+            mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        if (memory_ == MAP_FAILED)
+            throw std::runtime_error("mmap failed");
+        std::ranges::copy(function, memory_ + kEntry);
+        protect();
+    }
+    ~Redirected() { munmap(memory_, kSize); }
+    Redirected(const Redirected&) = delete;
+    Redirected& operator=(const Redirected&) = delete;
+
+    auto entry() const { return reinterpret_cast<std::uint64_t (*)(std::uint64_t)>(memory_ + kEntry); }
+
+    static constexpr std::uint32_t kEntry = 0x100;
+
+  private:
+    static constexpr std::size_t kSize = 4 * patch::kPage;
+    static constexpr std::size_t kStub = patch::kPage;
+    static constexpr std::size_t kContinuation = 3 * patch::kPage;
+    static constexpr std::size_t kReplacement = 3 * patch::kPage + 0x100;
+
+    Va at(std::size_t offset) const { return Va{reinterpret_cast<std::uint64_t>(memory_) + offset}; }
+
+    template <class T>
+    T need(Result<T> result) {
+        if (!result)
+            throw std::runtime_error(result.error().message());
+        return std::move(*result);
+    }
+
+    void redirect(const Bytes& function, const isa::Site& site, bool to_replacement) {
+        const isa::Isa& isa = *isa::isa_for(Machine::x64);
+        const Bytes stub = need(isa.encode_stub(at(kStub), at(kStub + patch::kPage)));
+        std::ranges::copy(stub, memory_ + kStub);
+        const ByteView displaced = *ByteView(function).slice(0, site.displaced);
+        Va continuation = at(kEntry + site.displaced);
+        if (!isa.is_no_op(displaced)) {
+            const Bytes code = need(isa.encode_continuation(displaced, at(kEntry), at(kContinuation)));
+            std::ranges::copy(code, memory_ + kContinuation);
+            continuation = at(kContinuation);
+        }
+        const std::uint64_t cell = to_replacement ? at(kReplacement).value : continuation.value;
+        std::memcpy(memory_ + kStub + patch::kPage, &cell, sizeof(cell));
+        for (const isa::CodeWrite& write : need(isa.encode_site(site, at(0), at(kStub))))
+            std::ranges::copy(write.bytes, memory_ + write.at.value);
+    }
+
+    void protect() {
+        if (mprotect(memory_, kSize, PROT_READ | PROT_EXEC) != 0)
+            throw std::runtime_error("mprotect failed");
+    }
+
+    std::uint8_t* memory_ = nullptr;
+};
+
+constexpr Rva kEntry{Redirected::kEntry};
+
+// lea rax, [rdi + 1] ; nop dword [rax] ; ret: 4 bytes, 4 bytes, 1 byte
+const Bytes kLong = {0x48, 0x8d, 0x47, 0x01, 0x0f, 0x1f, 0x40, 0x00, 0xc3};
+// xchg ax, ax ; lea rax, [rdi + 1] ; ret: as compiled for hotpatching
+const Bytes kHotpatch = {0x66, 0x90, 0x48, 0x8d, 0x47, 0x01, 0xc3};
+// mov eax, edi ; ret: three bytes
+const Bytes kShort = {0x89, 0xf8, 0xc3};
+
+void run(benchmark::State& state, const Redirected& code) {
+    std::uint64_t value = 0;
+    const auto function = code.entry();
+    for (auto _ : state)
+        value = function(value);
+    benchmark::DoNotOptimize(value);
+}
+
+void unpatched(benchmark::State& state) {
+    run(state, Redirected(kLong));
+}
+void redirected(benchmark::State& state, const Bytes& function, const isa::Site& site, bool to_replacement) {
+    run(state, Redirected(function, site, to_replacement));
+}
+
+const isa::Site kPadded{isa::SiteKind::x64_padded, kEntry, 2, kEntry - 5, 2};
+const isa::Site kPaddedLong{isa::SiteKind::x64_padded, kEntry, 2, kEntry - 5, 4};
+const isa::Site kCave{isa::SiteKind::x64_cave, kEntry, 2, kEntry + 0x40, 4};
+const isa::Site kPrologue{isa::SiteKind::x64_prologue, kEntry, 5, {}, 8};
+const isa::Site kTail{isa::SiteKind::x64_tail, kEntry, 5, {}, 3};
+
+BENCHMARK(unpatched);
+BENCHMARK_CAPTURE(redirected, x64_padded, kLong, kPaddedLong, true);
+BENCHMARK_CAPTURE(redirected, x64_cave, kLong, kCave, true);
+BENCHMARK_CAPTURE(redirected, x64_prologue, kLong, kPrologue, true);
+BENCHMARK_CAPTURE(redirected, x64_tail, kShort, kTail, true);
+BENCHMARK_CAPTURE(redirected, rolled_back_no_op, kHotpatch, kPadded, false);
+BENCHMARK_CAPTURE(redirected, rolled_back_continuation, kLong, kPrologue, false);
+
+} // namespace
+
+BENCHMARK_MAIN();

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Builds and runs every benchmark. Arguments go to each (e.g. --benchmark_filter=apply).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cmake/setup-debian.sh
+cmake --preset default >/dev/null
+cmake --build --preset default --target benchmarks samples -- --quiet
+for benchmark in call_bench verify_bench patchgen_bench apply_bench; do
+  printf '\n== %s\n' "$benchmark"
+  "build/bin/$benchmark" "$@"
+done
