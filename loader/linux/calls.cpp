@@ -124,7 +124,6 @@ Result<void> RemoteCalls::prepare() {
 Result<RemoteCalls::Results> RemoteCalls::make(std::span<const SystemCall> calls, StoppedThreads* stopped) {
     SUTURE_CHECK(prepare());
     if (stopped) {
-        std::string why = "no thread is in a state in which it could be borrowed";
         for (const bool any : {false, true}) {
             for (StoppedThread& thread : stopped->threads()) {
                 const auto stack = free_stack(thread);
@@ -133,7 +132,7 @@ Result<RemoteCalls::Results> RemoteCalls::make(std::span<const SystemCall> calls
                     return make_with(thread, calls);
             }
         }
-        return fail(Code::target_map_failed, why);
+        return fail(Code::target_map_failed, "no thread is in a state in which it could be borrowed");
     }
     // A wait whose rest the kernel keeps would begin anew after the very first call: such a thread comes last.
     for (const bool any : {false, true}) {

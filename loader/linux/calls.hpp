@@ -8,6 +8,7 @@
 #include "loader/linux/wine.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
