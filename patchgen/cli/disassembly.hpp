@@ -1,0 +1,35 @@
+#pragma once
+
+#include "engine/package/reader.hpp"
+
+#include <string>
+#include <vector>
+
+namespace suture::cli {
+
+/// One instruction as text.
+struct Line {
+    Rva at;
+    Bytes bytes;
+    std::string text;
+};
+
+/// Code of a package, or original code of its baseline, with what it refers to named.
+class Disassembler {
+  public:
+    /// `package` must outlive it.
+    explicit Disassembler(const package::Package& package) : package_(package) {}
+
+    /// Instructions of the package in [begin, begin + size), fixups applied.
+    std::vector<Line> package_code(RvaRange range) const;
+    /// Instructions of the baseline that lie at `at`.
+    std::vector<Line> baseline_code(ByteView bytes, Rva at) const;
+    /// What lies at an address of the package or of the baseline: "price", "price+0x12", "tally.exe+0x1234".
+    std::string package_name(Rva rva) const;
+    std::string baseline_name(Rva rva) const;
+
+  private:
+    const package::Package& package_;
+};
+
+} // namespace suture::cli

@@ -1,0 +1,116 @@
+#include "patchgen/emit/layout.hpp"
+
+#include "patchgen/emit/unwind.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace suture::emit {
+
+using diff::EmittedData;
+using diff::EmittedFunction;
+
+namespace {
+
+constexpr std::uint32_t kCodeAlignment = 16;
+constexpr std::uint32_t kTableAlignment = 4;
+constexpr std::uint32_t kImportAlignment = 8;
+
+Rva behind(const LaidSection& section, Rva begin) {
+    const std::uint64_t pages = (section.size + package::kPageSize - 1) / package::kPageSize;
+    return begin + static_cast<std::uint32_t>(pages * package::kPageSize);
+}
+
+void lay_out_code(Layout& layout, const diff::ChangeSet& changes) {
+    for (const EmittedFunction& function : changes.functions)
+        layout.functions.emplace(function.updated->range.begin,
+                                 layout.text.take(emitted_size(*function.updated), kCodeAlignment));
+}
+
+void lay_out_tables(Layout& layout, const diff::ChangeSet& changes) {
+    for (const EmittedFunction& function : changes.functions) {
+        const RvaRange code = function.updated->range;
+        for (const program::JumpTable& table : function.updated->jump_tables) {
+            if (!layout.table_ranges.emplace(table.at, table.range()).second)
+                continue;
+            layout.tables[table.at] = code.contains(table.range())
+                                          ? layout.functions[code.begin] + (table.at - code.begin)
+                                          : layout.rdata.take(table.range().size, kTableAlignment);
+        }
+    }
+}
+
+bool all_zero(const program::Program& updated, const EmittedData& data) {
+    const auto content = updated.image().content(data.object.range);
+    return data.pointers.empty() && content && std::ranges::all_of(*content, [](auto byte) { return byte == 0; });
+}
+
+void lay_out_imports(Layout& layout, const diff::ChangeSet& changes) {
+    std::set<package::ImportRequest> requests;
+    const auto add = [&](const diff::Destination& destination) {
+        if (const auto* import = std::get_if<diff::ToNewImport>(&destination))
+            requests.insert({import->dll, import->name, import->ordinal});
+    };
+    for (const EmittedFunction& function : changes.functions)
+        std::ranges::for_each(function.destinations, add);
+    for (const EmittedData& data : changes.data)
+        for (const auto& [offset, destination] : data.pointers)
+            add(destination);
+    if (requests.empty())
+        return;
+    const std::vector<package::ImportRequest> list(requests.begin(), requests.end());
+    const Rva at = layout.rdata.take(0, kImportAlignment);
+    layout.imports = package::build_import_table(list, at);
+    layout.rdata.take(layout.imports->bytes.size(), 1);
+    for (std::size_t i = 0; i < list.size(); ++i)
+        layout.slots[list[i]] = layout.imports->slots[i];
+}
+
+} // namespace
+
+Rva LaidSection::take(std::uint64_t bytes, std::uint32_t alignment, bool zero_fill) {
+    size = (size + alignment - 1) / alignment * alignment;
+    const Rva at = rva + static_cast<std::uint32_t>(size);
+    size += bytes;
+    if (!zero_fill)
+        initialised = size;
+    return at;
+}
+
+std::optional<Rva> Layout::in_table(Rva updated) const {
+    auto next = table_ranges.upper_bound(updated);
+    if (next == table_ranges.begin() || !(--next)->second.contains(updated))
+        return std::nullopt;
+    return tables.at(next->first) + (updated - next->first);
+}
+
+std::uint32_t emitted_size(const program::Function& function) {
+    std::uint64_t end = function.range.end();
+    for (const pe::RuntimeFunction& entry : function.unwind)
+        end = std::max(end, entry.range.end());
+    return static_cast<std::uint32_t>(end - function.range.begin.value);
+}
+
+Result<Layout> lay_out(const program::Program& updated, const diff::ChangeSet& changes) {
+    Layout layout;
+    layout.text.rva = package::kFirstSection;
+    lay_out_code(layout, changes);
+
+    layout.rdata.rva = behind(layout.text, layout.text.rva);
+    for (const EmittedData& data : changes.data)
+        if (!data.object.writable)
+            layout.objects[data.object.range.begin] = layout.rdata.take(data.object.range.size, data.alignment);
+    lay_out_tables(layout, changes);
+    SUTURE_CHECK(lay_out_unwind(updated, changes, layout));
+    lay_out_imports(layout, changes);
+
+    layout.data.rva = behind(layout.rdata, layout.rdata.rva);
+    for (const bool zero : {false, true})
+        for (const EmittedData& data : changes.data)
+            if (data.object.writable && all_zero(updated, data) == zero)
+                layout.objects[data.object.range.begin] =
+                    layout.data.take(data.object.range.size, data.alignment, zero);
+    return layout;
+}
+
+} // namespace suture::emit

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "engine/package/writer.hpp"
+#include "patchgen/diff/change_set.hpp"
+
+#include <map>
+
+namespace suture::emit {
+
+/// A section of the package while it is laid out.
+struct LaidSection {
+    std::string name;
+    Rva rva;
+    std::uint64_t initialised = 0; ///< bytes
+    std::uint64_t size = 0;        ///< bytes, zero fill included
+
+    /// The next multiple of `alignment` in it, made `bytes` longer.
+    Rva take(std::uint64_t bytes, std::uint32_t alignment, bool zero_fill = false);
+};
+
+/// Where everything that is emitted lies in the package image. Keys are RVAs of the updated image.
+struct Layout {
+    LaidSection text{.name = ".text", .rva = {}};
+    LaidSection rdata{.name = ".rdata", .rva = {}};
+    LaidSection data{.name = ".data", .rva = {}};
+    std::map<Rva, Rva> functions;         ///< by entry
+    std::map<Rva, Rva> objects;           ///< by begin
+    std::map<Rva, Rva> tables;            ///< jump tables by begin; those inside their function's code included
+    std::map<Rva, RvaRange> table_ranges; ///< ranges in the updated image by begin
+    std::map<Rva, Rva> unwind;            ///< UNWIND_INFO by RVA
+    std::map<package::ImportRequest, Rva> slots;
+    std::optional<package::ImportTable> imports;
+
+    /// Where the address `updated` of a jump table of the updated image lies in the package.
+    std::optional<Rva> in_table(Rva updated) const;
+};
+
+/// Bytes of an emitted function from its entry on: with the fill behind it that its unwind data covers.
+std::uint32_t emitted_size(const program::Function& function);
+
+/// Gives everything its place. Errors: unwind_unsupported, pe_bad_directory.
+Result<Layout> lay_out(const program::Program& updated, const diff::ChangeSet& changes);
+
+} // namespace suture::emit

@@ -1,0 +1,183 @@
+#include "patchgen/prove/equivalence.hpp"
+#include "patchgen/prove/instruction.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::prove {
+
+using program::Function;
+using program::JumpTable;
+using program::ReferenceKind;
+using program::Use;
+
+namespace {
+
+/// The table of the function that covers `at`, or nullptr.
+const JumpTable* table_at(const Function& function, Rva at) {
+    const auto found =
+        std::ranges::find_if(function.jump_tables, [&](const JumpTable& table) { return table.range().contains(at); });
+    return found != function.jump_tables.end() ? &*found : nullptr;
+}
+
+} // namespace
+
+Result<void> Equivalence::compare_code(const Function& function, Place entry) {
+    const Goal goal{function.range.begin, entry, Use::call, 0, &function, function.range.begin};
+    const std::uint32_t size = function.range.size;
+    const auto updated_code = updated_.image().content(function.range);
+    const auto code = overlay_.content(entry, size);
+    const pe::Section* section = overlay_.section_at(entry);
+    if (!updated_code || !code || !section || !section->executable())
+        return failed(goal, fmt::format("there is no code of {} bytes at {}", size, entry.text()));
+    if (entry.in_package) {
+        // One place of the package stands for one function, and no two share bytes.
+        const auto next = emitted_.upper_bound(entry.rva);
+        const bool overlaps_next = next != emitted_.end() && next->first.value < entry.rva.value + size;
+        const bool overlaps_previous =
+            next != emitted_.begin() && std::prev(next)->second != &function &&
+            std::prev(next)->first.value + std::prev(next)->second->range.size > entry.rva.value;
+        if (overlaps_next || overlaps_previous)
+            return failed(goal, fmt::format("{} is used for another function too", entry.text()));
+        emitted_.emplace(entry.rva, &function);
+        ++counts_.emitted;
+    } else {
+        const Function* old = overlay_.baseline().function_at(entry.rva);
+        if (old->range.size != size)
+            return failed(goal, fmt::format("{} bytes in the baseline, {} in the updated image, and not redirected",
+                                            old->range.size, size));
+        ++counts_.unchanged;
+    }
+    std::vector<std::pair<Rva, Place>> led_to;
+    SUTURE_CHECK(compare_instructions(function, entry, *updated_code, *code, led_to));
+    return compare_tables(function, entry, led_to);
+}
+
+Result<void> Equivalence::compare_instructions(const Function& function, Place entry, ByteView updated_code,
+                                               ByteView code, std::vector<std::pair<Rva, Place>>& led_to) {
+    Goal goal{{}, {}, Use::address, 0, &function, {}};
+    const Rva begin = function.range.begin;
+    const auto follow = [&](Rva updated, Place place, Use use, std::uint32_t access_size) {
+        led_to.emplace_back(updated, place);
+        if (!table_at(function, updated))
+            goals_.push_back({updated, place, use, access_size, &function, goal.at});
+    };
+    const auto relocations = updated_.relocations();
+    auto relocation = std::ranges::lower_bound(relocations, begin, {}, &pe::Relocation::at);
+    auto reference = function.references.begin();
+
+    for (std::uint32_t offset = 0; offset < updated_code.size();) {
+        goal.at = begin + offset;
+        if (const JumpTable* table = table_at(function, goal.at)) {
+            offset = static_cast<std::uint32_t>(table->range().end() - begin.value);
+            while (relocation != relocations.end() && relocation->at < begin + offset)
+                ++relocation;
+            continue;
+        }
+        const auto ours = decode(*updated_code.from(offset));
+        const auto theirs = decode(*code.from(offset));
+        if (!ours) {
+            // What cannot be decoded cannot be checked where it is new; where it is old, every byte must be as it was.
+            if (entry.in_package || *updated_code.from(offset) != *code.from(offset))
+                return failed(goal, "code that cannot be decoded");
+            return {};
+        }
+        if (!theirs || theirs->length != ours->length)
+            return failed(goal, fmt::format("another instruction at {}", (entry + offset).text()));
+
+        std::vector<RvaRange> fields; // offsets from the entry
+        if (ours->distance) {
+            const auto& field = *ours->distance;
+            if (!theirs->distance || theirs->distance->offset != field.offset || theirs->distance->size != field.size)
+                return failed(goal, fmt::format("another instruction at {}", (entry + offset).text()));
+            const std::uint32_t at = offset + field.offset;
+            fields.push_back({{at}, field.size});
+            const std::int64_t distance = field.size == 1 ? std::int64_t{*updated_code.read<std::int8_t>(at)}
+                                                          : std::int64_t{*updated_code.read<std::int32_t>(at)};
+            const std::int64_t target = std::int64_t{begin.value} + offset + ours->length + distance;
+            const auto place = overlay_.displaced(entry + at, field.size, entry + (offset + ours->length));
+            if (target < 0 || target >= std::int64_t{updated_.image().size_of_image()} || !place)
+                return failed(goal, fmt::format("a reference of {} leads nowhere", (entry + offset).text()));
+            const Rva updated{static_cast<std::uint32_t>(target)};
+            if (entry.in_package)
+                used_fields_.insert(entry.rva + at);
+            const bool stays = field.use == Use::jump && function.range.contains(updated) && updated != begin;
+            if (stays && *place != entry + (updated - begin))
+                return failed(goal, fmt::format("a branch within the function leads to {}", place->text()));
+            if (!stays)
+                follow(updated, *place, field.use, field.access_size);
+        }
+        while (relocation != relocations.end() && relocation->at < goal.at)
+            ++relocation;
+        for (; relocation != relocations.end() && relocation->at < goal.at + ours->length; ++relocation) {
+            const std::uint32_t at = relocation->at - begin;
+            const auto updated = updated_.pointer_at(relocation->at);
+            const auto place = overlay_.pointer(entry + at);
+            if (!updated || !place || at + 8 > offset + ours->length)
+                return failed(goal, fmt::format("the pointer at {} leads nowhere", (entry + at).text()));
+            if (entry.in_package)
+                used_fields_.insert(entry.rva + at);
+            fields.push_back({{at}, 8});
+            follow(*updated, *place, Use::address, 0);
+        }
+        while (reference != function.references.end() && reference->instruction < offset)
+            ++reference;
+        for (; reference != function.references.end() && reference->instruction == offset; ++reference) {
+            if (reference->kind != ReferenceKind::image_relative)
+                continue;
+            const auto value = code.read<std::uint32_t>(reference->offset);
+            if (reference->size != 4 || !value || reference->offset + 4 > offset + ours->length)
+                return failed(goal, "an image-relative reference of an unusual form");
+            fields.push_back({{reference->offset}, 4});
+            // The base it is added to is the baseline's: that is what a reference to the header must lead to.
+            follow(reference->target, Place{false, {*value}}, reference->use, reference->access_size);
+        }
+        for (std::uint32_t i = offset; i < offset + ours->length; ++i) {
+            const bool is_field = std::ranges::any_of(fields, [&](RvaRange field) { return field.contains(Rva{i}); });
+            if (!is_field && updated_code[i] != code[i])
+                return failed(goal, fmt::format("byte 0x{:02x} in the updated image, 0x{:02x} at {}", updated_code[i],
+                                                code[i], (entry + i).text()));
+        }
+        offset += ours->length;
+    }
+    return {};
+}
+
+Result<void> Equivalence::compare_tables(const Function& function, Place entry,
+                                         const std::vector<std::pair<Rva, Place>>& led_to) {
+    const auto place_of = [&](Rva updated) -> std::optional<Place> {
+        if (function.range.contains(updated))
+            return entry + (updated - function.range.begin);
+        const auto found = std::ranges::find(led_to, updated, &std::pair<Rva, Place>::first);
+        return found != led_to.end() ? std::optional(found->second) : std::nullopt;
+    };
+    for (const JumpTable& table : function.jump_tables) {
+        const Goal goal{table.at, entry, Use::address, 0, &function, table.at};
+        const auto at = place_of(table.at);
+        const auto base = table.base == Rva{0} ? std::optional(Place{}) : place_of(table.base);
+        if (!at || !base)
+            return failed(goal, "nothing in the code leads to its jump table");
+        const std::uint32_t size = table.range().size;
+        const auto entries = overlay_.content(*at, size);
+        if (!entries)
+            return failed(goal, fmt::format("there is no jump table at {}", at->text()));
+        for (std::size_t i = 0; i < table.targets.size(); ++i) {
+            const auto value = ByteView(*entries).read<std::uint32_t>(4 * i);
+            const Place to = *base + *value;
+            const Rva updated = table.targets[i];
+            if (function.range.contains(updated)) {
+                if (to != entry + (updated - function.range.begin))
+                    return failed(
+                        goal, fmt::format("entry {} of the jump table at {} leads to {}", i, at->text(), to.text()));
+            } else {
+                goals_.push_back({updated, to, Use::jump, 0, &function, table.at});
+            }
+            ++counts_.references;
+        }
+        counts_.data_bytes += size;
+    }
+    return {};
+}
+
+} // namespace suture::prove

@@ -1,0 +1,164 @@
+#include "patchgen/prove/equivalence.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::prove {
+
+using program::DataObject;
+using program::Use;
+
+namespace {
+
+/// Longest string that is taken for text, in bytes.
+constexpr std::size_t kMaxText = 65536;
+/// Most zeros behind an object of unknown size that are taken for alignment, in bytes.
+constexpr std::uint32_t kMaxPadding = 32;
+/// Bytes compared at a time: sections of zeros may be huge.
+constexpr std::uint32_t kPiece = 1u << 20;
+
+bool printable(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x20 || (byte >= '\t' && byte <= '\r') || byte == 0x1b;
+}
+
+bool all_zero(const program::Program& program, Rva at, std::uint32_t size) {
+    const auto bytes = program.image().content({at, size});
+    return bytes && std::ranges::all_of(*bytes, [](std::uint8_t byte) { return byte == 0; });
+}
+
+} // namespace
+
+/// How many bytes from the goal's address on belong to what it refers to.
+std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool size_known) const {
+    const auto size = static_cast<std::uint32_t>(object.end() - goal.updated.value);
+    if (size_known)
+        return size;
+    if (const auto text = updated_.image().string_at(goal.updated, kMaxText);
+        text && !text->empty() && std::ranges::all_of(*text, printable)) {
+        const auto length = static_cast<std::uint32_t>(text->size() + 1);
+        if (length >= size ||
+            (size - length <= kMaxPadding && all_zero(updated_, goal.updated + length, size - length)))
+            return length;
+    }
+    std::uint32_t trimmed = size;
+    while (trimmed > 1 && size - trimmed < kMaxPadding && all_zero(updated_, goal.updated + (trimmed - 1), 1))
+        --trimmed;
+    return trimmed;
+}
+
+Result<void> Equivalence::settle_data(const Goal& goal) {
+    const pe::Section* ours = updated_.image().section_at(goal.updated);
+    const pe::Section* theirs = overlay_.section_at(goal.place);
+    if (!ours || !theirs)
+        return failed(goal, fmt::format("0x{:x} or {} is in no section", goal.updated.value, goal.place.text()));
+    if (ours->writable() != theirs->writable() || ours->executable() != theirs->executable())
+        return failed(goal, fmt::format("0x{:x} lies in {}, {} in {}", goal.updated.value, ours->name,
+                                        goal.place.text(), theirs->name));
+    const DataObject* object = updated_.data_at(goal.updated);
+    if (!object && ours->executable())
+        return failed(goal, fmt::format("it refers to 0x{:x}, which is neither code nor data", goal.updated.value));
+    const RvaRange range = object ? object->range : RvaRange{goal.updated, std::max(goal.access_size, 1u)};
+    const std::uint32_t offset = goal.updated - range.begin;
+    if (goal.place.rva.value < offset)
+        return failed(goal, fmt::format("{} is nothing that data could begin before", goal.place.text()));
+    const bool known = object && object->size_known;
+    if (ours->writable())
+        return pair_writable(goal, {range.begin, known ? range.size : std::max(offset + goal.access_size, 1u)},
+                             goal.place - offset);
+    if (object && goal.place.in_package) {
+        // A copy serves whoever refers to it later: all of it must be right.
+        Goal whole = goal;
+        whole.updated = range.begin;
+        objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
+        SUTURE_CHECK(compare_data(goal, range.begin, goal.place - offset, extent_of(whole, range, known)));
+    }
+    const std::uint32_t size =
+        goal.use == Use::read && goal.access_size != 0 ? goal.access_size : extent_of(goal, range, known);
+    if (goal.use != Use::read)
+        objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
+    return compare_data(goal, goal.updated, goal.place, size);
+}
+
+/// Writable data has state: each thing of the updated image is one thing of the patched program, and no other is.
+Result<void> Equivalence::pair_writable(const Goal& goal, RvaRange object, Place begin) {
+    const auto [known, first] = objects_.emplace(object.begin, std::pair(begin, object.size));
+    if (known->second.first != begin)
+        return failed(goal, fmt::format("the variable at 0x{:x} is {} here and {} elsewhere", object.begin.value,
+                                        begin.text(), known->second.first.text()));
+    const auto [there, fresh] = writable_.emplace(begin, std::pair(object.begin, object.size));
+    if (there->second.first != object.begin)
+        return failed(goal, fmt::format("{} is the variable at 0x{:x} and the one at 0x{:x}", begin.text(),
+                                        there->second.first.value, object.begin.value));
+    if (!first && !fresh)
+        return {};
+    const auto overlapping = [&](auto lower, auto upper) {
+        return lower->first.in_package == upper->first.in_package &&
+               lower->first.rva.value + lower->second.second > upper->first.rva.value;
+    };
+    const auto next = std::next(there);
+    if ((there != writable_.begin() && overlapping(std::prev(there), there)) ||
+        (next != writable_.end() && overlapping(there, next)))
+        return failed(goal, fmt::format("the variable at 0x{:x} shares bytes at {} with another one",
+                                        object.begin.value, begin.text()));
+    return compare_data(goal, object.begin, begin, object.size);
+}
+
+Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size) {
+    if (!data_pairs_.emplace(updated, place, size).second)
+        return {};
+    counts_.data_bytes += size;
+    const auto relocations = updated_.relocations();
+    auto relocation = std::ranges::lower_bound(relocations, updated, {}, &pe::Relocation::at);
+    std::vector<std::uint32_t> pointers;
+    for (; relocation != relocations.end() && relocation->at.value < std::uint64_t{updated.value} + size; ++relocation)
+        pointers.push_back(relocation->at - updated);
+    if (overlay_.adjusted(place, size) != pointers)
+        return failed(goal, fmt::format("the data at 0x{:x} and at {} have pointers in different places", updated.value,
+                                        place.text()));
+    for (std::uint32_t done = 0; done < size;) {
+        const std::uint32_t piece = std::min(kPiece, size - done);
+        auto ours = updated_.image().content({updated + done, piece});
+        auto theirs = overlay_.content(place + done, piece);
+        if (!ours || !theirs)
+            return failed(goal, fmt::format("the data at 0x{:x} or at {} ends too soon", updated.value, place.text()));
+        for (const std::uint32_t pointer : pointers)
+            for (std::uint32_t i = std::max(pointer, done); i < std::min(pointer + 8, done + piece); ++i)
+                (*ours)[i - done] = (*theirs)[i - done] = 0;
+        const auto [a, b] = std::ranges::mismatch(*ours, *theirs);
+        if (a != ours->end())
+            return failed(goal, fmt::format("the data at 0x{:x} and at {} differ at +0x{:x}", updated.value,
+                                            place.text(), done + static_cast<std::uint32_t>(a - ours->begin())));
+        done += piece;
+    }
+    for (const std::uint32_t pointer : pointers) {
+        const auto to = updated_.pointer_at(updated + pointer);
+        const auto there = overlay_.pointer(place + pointer);
+        if (!to || !there)
+            return failed(goal, fmt::format("the pointer at {} leads nowhere", (place + pointer).text()));
+        if (place.in_package)
+            used_fields_.insert(place.rva + pointer);
+        goals_.push_back({*to, *there, Use::address, 0, goal.referrer, updated + pointer});
+    }
+    return {};
+}
+
+/// An address that is taken may be the end of the thing before it.
+bool Equivalence::may_be_an_end(const Goal& goal) const {
+    if (goal.use != Use::address || !goal.referrer || goal.updated.value == 0 || updated_.function_at(goal.updated))
+        return false;
+    const DataObject* before = updated_.data_at(goal.updated - 1);
+    return before && before->range.end() == goal.updated.value &&
+           std::ranges::any_of(goal.referrer->references, [&](const program::Reference& reference) {
+               return before->range.contains(reference.target);
+           });
+}
+
+bool Equivalence::is_proved_end(const Goal& goal) const {
+    const DataObject* before = updated_.data_at(goal.updated - 1);
+    const auto found = objects_.find(before->range.begin);
+    return found != objects_.end() && found->second.first + before->range.size == goal.place;
+}
+
+} // namespace suture::prove

@@ -1,0 +1,151 @@
+#include "patchgen/prove/equivalence.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::prove {
+
+using program::Use;
+
+namespace {
+
+bool same_text_without_case(std::string_view a, std::string_view b) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+std::string text_of(const pe::ImportSlot& slot) {
+    return slot.name.empty() ? fmt::format("{}#{}", slot.dll, slot.ordinal) : fmt::format("{}!{}", slot.dll, slot.name);
+}
+
+} // namespace
+
+Equivalence::Equivalence(const program::Program& updated, const Overlay& overlay)
+    : updated_(updated), overlay_(overlay) {
+    for (const package::Replacement& function : overlay.package().manifest().functions) {
+        redirected_.emplace(function.baseline, &function);
+        patches_.insert(function.patch);
+    }
+}
+
+Result<void> Equivalence::prove(const Goal& goal) {
+    goals_.push_back(goal);
+    return run();
+}
+
+Result<void> Equivalence::run() {
+    while (!goals_.empty()) {
+        const Goal goal = goals_.front();
+        goals_.pop_front();
+        if (may_be_an_end(goal))
+            put_off_.push_back(goal);
+        else
+            SUTURE_CHECK(settle(goal));
+    }
+    return {};
+}
+
+Result<void> Equivalence::prove_ends() {
+    while (!put_off_.empty()) {
+        std::vector<Goal> goals;
+        goals.swap(put_off_);
+        for (const Goal& goal : goals) {
+            if (!is_proved_end(goal))
+                SUTURE_CHECK(settle(goal));
+            SUTURE_CHECK(run());
+        }
+    }
+    return {};
+}
+
+const program::Function* Equivalence::proved_at(Rva baseline_entry) const {
+    const auto found = redirected_to_.find(baseline_entry);
+    return found != redirected_to_.end() ? found->second : nullptr;
+}
+
+std::unexpected<Error> Equivalence::failed(const Goal& goal, std::string detail) const {
+    Error error = Error(Code::proof_failed, std::move(detail)).in_image(updated_.path()).at(goal.at);
+    if (goal.referrer)
+        error.in_function(goal.referrer->display_name());
+    return fail(std::move(error));
+}
+
+Result<void> Equivalence::settle(const Goal& goal) {
+    ++counts_.references;
+    if (const pe::ImportSlot* slot = updated_.import_at(goal.updated))
+        return settle_import(goal, *slot);
+    if (goal.updated.value < updated_.image().size_of_headers()) {
+        if (goal.place != Place{false, goal.updated})
+            return failed(goal,
+                          fmt::format("it refers to the image's header, the package's code to {}", goal.place.text()));
+        return {};
+    }
+    if (const program::Function* function = updated_.function_at(goal.updated))
+        return settle_code(goal, *function);
+    return settle_data(goal);
+}
+
+Result<void> Equivalence::settle_import(const Goal& goal, const pe::ImportSlot& slot) {
+    const pe::ImportSlot* found = nullptr;
+    if (goal.place.in_package) {
+        const auto& imports = overlay_.package().imports();
+        const auto at = std::ranges::find(imports, goal.place.rva, &pe::ImportSlot::slot);
+        found = at != imports.end() ? &*at : nullptr;
+    } else {
+        found = overlay_.baseline().import_at(goal.place.rva);
+    }
+    if (!found)
+        return failed(goal, fmt::format("it uses the import {}, the patched code what lies at {}", text_of(slot),
+                                        goal.place.text()));
+    if (!same_text_without_case(found->dll, slot.dll) || found->name != slot.name ||
+        (slot.name.empty() && found->ordinal != slot.ordinal) || found->delayed != slot.delayed)
+        return failed(goal, fmt::format("it uses the import {}, the patched code {}", text_of(slot), text_of(*found)));
+    return {};
+}
+
+Result<void> Equivalence::settle_code(const Goal& goal, const program::Function& function) {
+    const std::uint32_t offset = goal.updated - function.range.begin;
+    if (goal.place.rva.value < offset)
+        return failed(
+            goal, fmt::format("{} is nothing that {} could begin before", goal.place.text(), function.display_name()));
+    Place entry = goal.place - offset;
+    const bool is_branch = goal.use == Use::call || goal.use == Use::jump;
+    if (!is_branch) {
+        // Functions are told apart by their addresses: one function has one, and that is the baseline's.
+        const auto [taken, first] = taken_.emplace(goal.updated, goal.place);
+        if (!first && taken->second != goal.place)
+            return failed(goal, fmt::format("the address of {} is {} here and {} elsewhere", function.display_name(),
+                                            goal.place.text(), taken->second.text()));
+        if (entry.in_package && patches_.contains(entry.rva) && offset == 0)
+            return failed(goal, fmt::format("the address of {} is that of its replacement, not that of the baseline",
+                                            function.display_name()));
+    }
+    if (!entry.in_package) {
+        const program::Function* old = overlay_.baseline().function_at(entry.rva);
+        if (!old || old->range.begin != entry.rva)
+            return failed(goal, fmt::format("it refers to {}, the patched code to {}, where no function begins",
+                                            function.display_name(), entry.text()));
+        if (const auto redirect = redirected_.find(entry.rva); redirect != redirected_.end()) {
+            if (offset != 0)
+                return failed(goal, fmt::format("it refers to the middle of {}, the patched code to that of {}, which "
+                                                "is redirected",
+                                                function.display_name(), old->display_name()));
+            const auto [known, first] = redirected_to_.emplace(entry.rva, &function);
+            if (!first && known->second != &function &&
+                !code_pairs_.contains({known->second->range.begin, Place{true, redirect->second->patch}}))
+                return failed(goal, fmt::format("{} is redirected for {} and for {}", old->display_name(),
+                                                known->second->display_name(), function.display_name()));
+            if (redirect->second->patch_size != function.range.size)
+                return failed(goal,
+                              fmt::format("the replacement of {} has {} bytes, {} has {}", old->display_name(),
+                                          redirect->second->patch_size, function.display_name(), function.range.size));
+            entry = {true, redirect->second->patch};
+        }
+    }
+    if (!code_pairs_.emplace(function.range.begin, entry).second)
+        return {};
+    return compare_code(function, entry);
+}
+
+} // namespace suture::prove

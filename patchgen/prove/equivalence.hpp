@@ -1,0 +1,81 @@
+#pragma once
+
+#include "patchgen/prove/overlay.hpp"
+#include "patchgen/prove/prove.hpp"
+
+#include <deque>
+#include <set>
+
+namespace suture::prove {
+
+/// Something of the updated image and something of the patched program that must mean the same.
+struct Goal {
+    Rva updated;
+    Place place;
+    program::Use use = program::Use::address;
+    std::uint32_t access_size = 0;               ///< bytes, for read and write
+    const program::Function* referrer = nullptr; ///< function of the updated image that refers to it
+    Rva at;                                      ///< where in the updated image it is referred to
+};
+
+/// The relation "means the same" between addresses of the updated image and of the patched program, built up from
+/// goals: each pair is compared, and what its two sides refer to becomes a goal. Holds if no pair is found different.
+class Equivalence {
+  public:
+    Equivalence(const program::Program& updated, const Overlay& overlay);
+
+    /// Compares a pair, and all that follows from it. Error: proof_failed.
+    Result<void> prove(const Goal& goal);
+    /// Goals that were put off because they may mean the end of something: to be called when no further ones come.
+    Result<void> prove_ends();
+
+    /// The updated function whose code runs when `entry` of the baseline is called, if some goal led there.
+    const program::Function* proved_at(Rva baseline_entry) const;
+    /// Code of the package that has been compared, ascending.
+    const std::map<Rva, const program::Function*>& emitted() const { return emitted_; }
+    /// Fields of the package, adjusted to the bases, whose meaning has been compared.
+    const std::set<Rva>& used_fields() const { return used_fields_; }
+    const Proof& counts() const { return counts_; }
+    /// Compares the unwind data of the emitted functions with that of the updated image. Error: proof_failed.
+    Result<void> prove_unwind_data() const;
+
+  private:
+    std::unexpected<Error> failed(const Goal& goal, std::string detail) const;
+    Result<void> run();
+    Result<void> settle(const Goal& goal);
+    Result<void> settle_code(const Goal& goal, const program::Function& function);
+    Result<void> settle_import(const Goal& goal, const pe::ImportSlot& slot);
+    Result<void> settle_data(const Goal& goal);
+    Result<void> pair_writable(const Goal& goal, RvaRange object, Place begin);
+    bool may_be_an_end(const Goal& goal) const;
+    bool is_proved_end(const Goal& goal) const;
+
+    /// Code of an updated function and of what stands for it.
+    Result<void> compare_code(const program::Function& function, Place entry);
+    Result<void> compare_instructions(const program::Function& function, Place entry, ByteView updated_code,
+                                      ByteView code, std::vector<std::pair<Rva, Place>>& led_to);
+    Result<void> compare_tables(const program::Function& function, Place entry,
+                                const std::vector<std::pair<Rva, Place>>& led_to);
+    Result<void> compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size);
+    Result<void> compare_unwind(const program::Function& function, const pe::RuntimeFunction& from,
+                                const pe::RuntimeFunction& to) const;
+    std::uint32_t extent_of(const Goal& goal, RvaRange object, bool size_known) const;
+
+    const program::Program& updated_;
+    const Overlay& overlay_;
+    std::map<Rva, const package::Replacement*> redirected_; ///< by baseline entry
+    std::set<Rva> patches_;                                 ///< entries of replacements in the package
+    std::deque<Goal> goals_;
+    std::vector<Goal> put_off_;
+    std::set<std::tuple<Rva, Place>> code_pairs_;
+    std::set<std::tuple<Rva, Place, std::uint32_t>> data_pairs_;
+    std::map<Rva, std::pair<Place, std::uint32_t>> objects_;  ///< where objects of the updated image are, with size
+    std::map<Place, std::pair<Rva, std::uint32_t>> writable_; ///< what lies there of the updated image, with size
+    std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry
+    std::map<Rva, const program::Function*> emitted_;         ///< by entry in the package
+    std::map<Rva, Place> taken_;                              ///< where the address of an updated function leads
+    std::set<Rva> used_fields_;
+    Proof counts_;
+};
+
+} // namespace suture::prove

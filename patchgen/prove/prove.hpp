@@ -1,0 +1,26 @@
+#pragma once
+
+#include "engine/package/reader.hpp"
+#include "patchgen/program/program.hpp"
+
+namespace suture::prove {
+
+/// What a proof has looked at.
+struct Proof {
+    std::size_t replaced = 0;     ///< functions of the baseline that the package redirects
+    std::size_t emitted = 0;      ///< functions of the package that were compared with the updated image's
+    std::size_t unchanged = 0;    ///< functions of the baseline that were compared with the updated image's
+    std::size_t references = 0;   ///< references whose meaning was compared
+    std::uint64_t data_bytes = 0; ///< bytes of data that were compared
+};
+
+/// Proves that the baseline with the package laid over it does what the updated image does. Starts where both images
+/// are entered (entry point, exports, TLS callbacks) and at the replaced functions, decodes the code on either side
+/// instruction by instruction, and follows every reference: what one side refers to must mean what the other side
+/// refers to, be it code, data, an import or the header. The package is placed as the loader does it, at two pairs of
+/// bases. Independent of how the package was made: nothing that diff or emit found out is used. Errors: those of
+/// package::Package::parse; proof_failed, with function and RVA of the updated image, or of the baseline where a
+/// redirect site is at fault.
+Result<Proof> prove(const program::Program& baseline, const program::Program& updated, ByteView package);
+
+} // namespace suture::prove
