@@ -15,14 +15,14 @@ namespace suture::test {
 std::filesystem::path program_path(std::string_view name);
 
 struct WineOptions {
-    std::vector<std::string> arguments;
+    std::vector<std::string> arguments = {};
     /// Set in addition to the test's own environment.
-    std::vector<std::pair<std::string, std::string>> environment;
+    std::vector<std::pair<std::string, std::string>> environment = {};
     /// Of the program; the test's own where empty.
-    std::filesystem::path directory;
+    std::filesystem::path directory = {};
     /// Text that the program writes once it is ready; start() waits for it. Where empty, start() waits until the image
     /// is mapped.
-    std::string ready;
+    std::string ready = {};
     std::chrono::seconds patience{60};
 };
 
