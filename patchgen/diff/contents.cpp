@@ -14,6 +14,8 @@ namespace {
 
 /// Longest string that is taken for text, in bytes.
 constexpr std::size_t kMaxText = 65536;
+/// Fewest printable bytes in a row that are no accident.
+constexpr std::uint32_t kMinText = 4;
 /// Most zero bytes behind a string's NUL that are taken for alignment. Compilers align long strings to 32 bytes.
 constexpr std::size_t kMaxPadding = 32;
 
@@ -27,6 +29,13 @@ std::uint64_t interval_end(const match::Places& places, const DataObject& object
     return next && next->range.begin.value < object.range.end() ? next->range.begin.value : object.range.end();
 }
 
+/// True if a zero byte at `at` ends a string: that is what a reference to an empty string leads to.
+bool ends_text(const match::Places& places, Rva at) {
+    const auto before =
+        at.value >= kMinText ? places.program().image().bytes_at(at - kMinText, kMinText) : std::nullopt;
+    return before && std::all_of(before->begin(), before->end(), [](std::uint8_t c) { return c >= 0x20 && c < 0x7f; });
+}
+
 /// Bytes of the string at `at` with its NUL, if that is all that lies there; 0 otherwise. A string may run past the
 /// end of the interval where the tail of it is another string.
 std::uint32_t text_size(const match::Places& places, const DataObject& object, Rva at) {
@@ -35,15 +44,20 @@ std::uint32_t text_size(const match::Places& places, const DataObject& object, R
         !std::all_of(text->begin(), text->end(), [](char c) { return printable(static_cast<std::uint8_t>(c)); }))
         return 0;
     const auto size = static_cast<std::uint32_t>(text->size() + 1);
+    if (size == 1)
+        return ends_text(places, at) ? 1 : 0;
     const std::uint64_t end = interval_end(places, object, at);
     if (at.value + std::uint64_t{size} >= end)
-        return size == 1 && at.value + 1 != end ? 0 : size;
-    // An empty string is told from zeros of another kind only where nothing follows it.
+        return size;
     const auto padding = static_cast<std::uint32_t>(end - at.value - size);
-    if (size == 1 || padding > kMaxPadding)
+    if (padding > kMaxPadding)
         return 0;
     const auto rest = places.program().image().content({at + size, padding});
     return rest && std::all_of(rest->begin(), rest->end(), [](std::uint8_t c) { return c == 0; }) ? size : 0;
+}
+
+bool has_symbols(const match::Places& places) {
+    return places.program().symbol_source() != "image";
 }
 
 /// The object that follows `end` without a name of its own, so that it may belong to what lies before it.
@@ -188,7 +202,10 @@ bool Contents::expand_address(Entry& entry) {
     if (old_text != 0 && old_text == new_text) {
         if (!same_bytes(entry, entry.baseline, entry.updated, old_text))
             return false;
-        // A string may be the first member of something: what is no text behind it goes with it.
+        // A string may be the first member of something: what is no text behind it goes with it. Where there are
+        // symbols, whatever is more than a literal has a name.
+        if (old_object.names.empty() && has_symbols(from) && has_symbols(to))
+            return true;
         const Rva old_end{static_cast<std::uint32_t>(interval_end(from, old_object, entry.baseline))};
         const Rva new_end{static_cast<std::uint32_t>(interval_end(to, new_object, entry.updated))};
         const DataObject* old_next = unnamed_at(from, old_end);

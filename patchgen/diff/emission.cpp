@@ -273,8 +273,10 @@ class Collector {
         case Counterpart::Kind::paired: {
             const DataObject* earlier = old_.data_at(counterpart.baseline);
             const std::uint64_t room = earlier ? room_of(pairing_.baseline, *earlier, counterpart.baseline) : 0;
-            const std::uint64_t needed =
-                size != 0 ? std::uint64_t{place.offset} + size : room_of(pairing_.updated, object, object.range.begin);
+            // Without a name, what lies behind the next address may or may not belong to the object.
+            const std::uint64_t whole =
+                object.names.empty() ? object.range.size : room_of(pairing_.updated, object, object.range.begin);
+            const std::uint64_t needed = size != 0 ? std::uint64_t{place.offset} + size : whole;
             if (needed > room)
                 refuse(owner, Code::data_resized,
                        fmt::format("{} reaches over {} bytes, in the baseline over {}",
@@ -294,7 +296,7 @@ class Collector {
     /// Bytes from `at` to the end of the object, with the unnamed addresses behind it that may lie inside it.
     static std::uint64_t room_of(const match::Places& places, const DataObject& object, Rva at) {
         const DataObject* last = &object;
-        if (!object.size_known && !object.names.empty()) {
+        if (!object.size_known) {
             const auto data = places.program().data();
             for (std::size_t i = places.index_of(object) + std::size_t{1};
                  i < data.size() && data[i].names.empty() && !data[i].size_known &&
