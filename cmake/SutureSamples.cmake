@@ -46,7 +46,7 @@ set(SUTURE_SAMPLE_DATE_another 1767312000)  # 2026-01-02
 # program. With ENTRY there is no C runtime; without, it is linked in statically.
 function(suture_sample_image output_variable)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "IMAGE;VARIANT;VERSION;OUTPUT_DIR;ENTRY;OPTIMIZE"
-    "SOURCES;DEFINES;LIBRARIES;LINK_WITH")
+    "NO_EXCEPTIONS;SOURCES;DEFINES;LIBRARIES;LINK_WITH")
   get_filename_component(stem ${arg_IMAGE} NAME_WE)
   get_filename_component(extension ${arg_IMAGE} EXT)
   set(object_dir ${CMAKE_CURRENT_BINARY_DIR}/objects/${arg_IMAGE}/${arg_VARIANT}/${arg_VERSION})
@@ -113,6 +113,9 @@ function(suture_sample_image output_variable)
       set(compiler ${cxx_compiler})
       set(linker ${cxx_compiler})
       set(language -std=c++20)
+    endif()
+    if(source IN_LIST arg_NO_EXCEPTIONS)
+      list(APPEND language -fno-exceptions)
     endif()
     if(NOT arg_VARIANT STREQUAL "gcc")
       list(APPEND language -Xclang -object-file-name=${name}.o)
