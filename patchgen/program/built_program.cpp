@@ -165,7 +165,13 @@ void BuiltProgram::build_functions() {
 
     const Evidence evidence{image_, symbols_ ? &*symbols_ : nullptr, exports_,
                             parts_, load_config_.guard_functions,    entry_points_};
-    code_ = read_code(image_, relocations_, find_starts(evidence, conflicts_), pointers_);
+    // Labels may be functions of assembly code, as import thunks are.
+    std::vector<Rva> perhaps = pointers_;
+    if (symbols_)
+        for (const auto& symbol : symbols_->list)
+            if (symbol.kind == SymbolKind::label)
+                perhaps.push_back(symbol.at);
+    code_ = read_code(image_, relocations_, find_starts(evidence, conflicts_), perhaps);
 
     functions_.resize(code_.starts.size());
     for (std::size_t i = 0; i < functions_.size(); ++i) {

@@ -17,8 +17,8 @@ struct CodeMap {
     RvaRange range_of(std::size_t index) const { return {starts[index].begin, codes[index].size}; }
 };
 
-/// Decodes what starts at `starts`, and what only its calls, jumps and pointers lead to.
-/// `pointers`: addresses that relocated fields outside code hold.
+/// Decodes what starts at `starts`, and what only its calls, jumps and addresses lead to. `pointers`: addresses from
+/// elsewhere that may be those of functions, where they look like code.
 CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::vector<Start> starts,
                   std::span<const Rva> pointers);
 

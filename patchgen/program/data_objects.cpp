@@ -122,7 +122,8 @@ class Finder {
             DataObject object{{item.at, static_cast<std::uint32_t>(end - item.at.value)},
                               std::move(item.names),
                               known,
-                              section.writable()};
+                              section.writable(),
+                              std::ranges::binary_search(ends_, Rva{static_cast<std::uint32_t>(end)})};
             std::ranges::sort(object.names);
             object.names.erase(std::unique(object.names.begin(), object.names.end()), object.names.end());
             objects.push_back(std::move(object));

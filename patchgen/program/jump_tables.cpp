@@ -68,9 +68,11 @@ class TableReader {
             [this](Rva at) { return target_of(at, at, 0).has_value(); }, reach);
     }
 
+    /// As many entries as lead somewhere sensible before the next thing begins, and at least as many as are compared
+    /// for: a comparison that belongs to something else must not cut a table short.
     std::vector<Rva> targets_of(const x64::Switch& s) const {
         std::vector<Rva> targets;
-        const std::uint32_t most = s.count ? std::min(*s.count, kMaxEntries) : room_at(s.table);
+        const std::uint32_t most = std::max(room_at(s.table), std::min(s.count.value_or(0), kMaxEntries));
         for (std::uint32_t i = 0; i < most; ++i) {
             const auto target = target_of(s.table, s.base, i);
             if (!target)
@@ -127,7 +129,7 @@ class TableReader {
         problem_.clear();
         for (const auto& s : flow_.switches) {
             JumpTable table{s.table, s.base, targets_of(s)};
-            if (table.targets.empty() || (s.count && table.targets.size() != *s.count))
+            if (table.targets.empty() || (s.count && table.targets.size() < *s.count))
                 problem_ =
                     fmt::format("jump table with an entry {} that does not lead to an instruction of the function "
                                 "at 0x{:x}",

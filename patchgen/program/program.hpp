@@ -90,6 +90,7 @@ struct DataObject {
     std::vector<std::string> names; ///< ascending; empty where only references lead here
     bool size_known = false;        ///< the size comes from type information or a section contribution
     bool writable = false;
+    bool closed = false; ///< an input section of the linker ends with it: nothing behind it can be part of it
 
     bool operator==(const DataObject&) const = default;
 };

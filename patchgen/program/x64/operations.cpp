@@ -49,8 +49,10 @@ Operation operation_of(const ZydisDecodedInstruction& instruction, const Operand
     case ZYDIS_MNEMONIC_MOV:
         if (operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY)
             return step.src != kNone && operands[0].size == 64 && !rip ? Operation::store : Operation::other;
-        if (step.dst == kNone || rip)
+        if (step.dst == kNone)
             return Operation::other;
+        if (rip)
+            return operands[0].size == 64 ? Operation::load : Operation::other;
         if (from_memory)
             return operands[0].size == 64   ? Operation::load
                    : operands[0].size == 32 ? Operation::load_unsigned

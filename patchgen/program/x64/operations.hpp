@@ -13,7 +13,7 @@ enum class Operation : std::uint8_t {
     extend,        ///< dst = low half of src, sign or zero extended
     load_signed,   ///< dst = sign-extended 4 bytes of the memory operand
     load_unsigned, ///< dst = zero-extended 4 bytes of the memory operand
-    load,          ///< dst = 8 bytes of the memory operand
+    load,          ///< dst = 8 bytes of the memory operand, RIP-relative ones included
     store,         ///< 8 bytes of the memory operand = src
     add,           ///< dst += src
     compare,       ///< dst with `immediate`

@@ -20,6 +20,7 @@ constexpr std::uint32_t kHeaders = 0x1000;
 struct Value {
     enum class Kind : std::uint8_t {
         other,
+        pointer, ///< 8 bytes from memory
         image_base,
         perhaps_base, ///< the image base on some path
         address,      ///< `at`
@@ -184,7 +185,7 @@ bool Follower::take(std::size_t index, State& state) {
     const auto& step = steps_[index];
     if (step.memory)
         take_memory(step, state);
-    if (step.operation == Operation::store && get(state, step.src).kind != Kind::other) {
+    if (step.operation == Operation::store) {
         const auto kind = get(state, step.src).kind;
         if ((kind == Kind::image_base || kind == Kind::perhaps_base) && !base_stored_)
             base_stored_ = again_ = true;
@@ -252,9 +253,16 @@ void Follower::take_switch(std::size_t index, const State& state) {
             jump_to(target, step.offset, state);
         return;
     }
+    if (value.kind == Kind::pointer)
+        return; // a call in tail position
+    if (value.kind == Kind::address && !looks_like_table_(value.at)) {
+        if (value.at >= stretch_.begin && value.at - stretch_.begin < stretch_.bytes.size())
+            jump_to(value.at - stretch_.begin, step.offset, state);
+        return;
+    }
     if (value.kind != Kind::other)
         return not_understood(step, "jump by way of a table that is not understood");
-    // A call in tail position, unless the function has a table in hand.
+    // That too, unless the function has a table in hand.
     for (const auto& other : steps_)
         if (other.operation == Operation::load_address && looks_like_table_(other.target))
             return not_understood(step, "jump by way of a table that is not understood");
@@ -298,7 +306,7 @@ Value Follower::value_of(std::size_t index, const State& state) {
         return {};
     case Operation::load:
         // A spilled register comes back from the frame.
-        return base_stored_ && (step.base == 4 || step.base == 5) ? Value{.kind = Kind::perhaps_base} : Value{};
+        return {.kind = base_stored_ && (step.base == 4 || step.base == 5) ? Kind::perhaps_base : Kind::pointer};
     case Operation::add: {
         const Value& a = get(state, step.dst);
         const Value& b = get(state, step.src);
