@@ -60,8 +60,10 @@ bool has_symbols(const match::Places& places) {
     return places.program().symbol_source() != "image";
 }
 
-/// The object that follows `end` without a name of its own, so that it may belong to what lies before it.
-const DataObject* unnamed_at(const match::Places& places, Rva end) {
+/// The object that follows at `end` without a name of its own, so that it may belong to `before`.
+const DataObject* unnamed_behind(const match::Places& places, const DataObject& before, Rva end) {
+    if (before.closed && end.value == before.range.end())
+        return nullptr;
     const DataObject* object = places.program().data_at(end);
     return object && object->range.begin == end && object->names.empty() && !object->size_known &&
                    places.at(end).kind == PlaceKind::data
@@ -80,7 +82,7 @@ Contents::Extent Contents::extent_of(const match::Places& places, Rva at) {
         return {size, text_size(places, *object, at) != 0, true};
     if (const std::uint32_t text = object->writable ? 0 : text_size(places, *object, at); text != 0)
         return {text, true, true};
-    return {size, false, unnamed_at(places, at + size) == nullptr};
+    return {size, false, unnamed_behind(places, *object, at + size) == nullptr};
 }
 
 Contents::Node Contents::compare(Rva baseline, Rva updated, std::uint32_t size) {
@@ -208,8 +210,8 @@ bool Contents::expand_address(Entry& entry) {
             return true;
         const Rva old_end{static_cast<std::uint32_t>(interval_end(from, old_object, entry.baseline))};
         const Rva new_end{static_cast<std::uint32_t>(interval_end(to, new_object, entry.updated))};
-        const DataObject* old_next = unnamed_at(from, old_end);
-        const DataObject* new_next = unnamed_at(to, new_end);
+        const DataObject* old_next = unnamed_behind(from, old_object, old_end);
+        const DataObject* new_next = unnamed_behind(to, new_object, new_end);
         if (old_next && new_next && old_end - entry.baseline == new_end - entry.updated &&
             text_size(from, *old_next, old_end) == 0 && text_size(to, *new_next, new_end) == 0 &&
             !pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
@@ -229,7 +231,7 @@ bool Contents::expand_address(Entry& entry) {
         const match::Places& shorter = old_is_shorter ? from : to;
         const Rva end = (old_is_shorter ? entry.baseline : entry.updated) + shared;
         const std::uint32_t rest = std::max(old_size, new_size) - shared;
-        if (unnamed_at(shorter, end))
+        if (unnamed_behind(shorter, old_is_shorter ? old_object : new_object, end))
             return same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest);
         const match::Places& longer = old_is_shorter ? to : from;
         const auto tail =
@@ -237,8 +239,8 @@ bool Contents::expand_address(Entry& entry) {
         return rest <= kMaxPadding && tail &&
                std::all_of(tail->begin(), tail->end(), [](std::uint8_t c) { return c == 0; });
     }
-    const DataObject* old_next = unnamed_at(from, entry.baseline + shared);
-    const DataObject* new_next = unnamed_at(to, entry.updated + shared);
+    const DataObject* old_next = unnamed_behind(from, old_object, entry.baseline + shared);
+    const DataObject* new_next = unnamed_behind(to, new_object, entry.updated + shared);
     if (old_next && new_next && !pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
         entry.children.push_back(node(entry.baseline + shared, entry.updated + shared, 0, false));
     return true;

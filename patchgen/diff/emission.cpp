@@ -171,7 +171,10 @@ class Collector {
     }
 
     Destination resolve_reference(const Owner& owner, const Function& function, const Reference& reference) {
-        if (function.range.contains(reference.target))
+        // A function that takes its own address takes the one that everybody else knows it by.
+        const bool own_address =
+            reference.target == function.range.begin && reference.use != Use::call && reference.use != Use::jump;
+        if (function.range.contains(reference.target) && !own_address)
             return ToEmitted{function.range.begin, reference.target - function.range.begin};
         for (const program::JumpTable& table : function.jump_tables)
             if (table.range().contains(reference.target))
@@ -299,7 +302,7 @@ class Collector {
         if (!object.size_known) {
             const auto data = places.program().data();
             for (std::size_t i = places.index_of(object) + std::size_t{1};
-                 i < data.size() && data[i].names.empty() && !data[i].size_known &&
+                 i < data.size() && !last->closed && data[i].names.empty() && !data[i].size_known &&
                  data[i].range.begin.value == last->range.end();
                  ++i)
                 last = &data[i];
@@ -352,8 +355,8 @@ class Collector {
             return;
         for (std::uint32_t i = object; i + 1 < data.size(); ++i) {
             const DataObject& next = data[i + 1];
-            if (next.range.begin.value != data[i].range.end() || !next.names.empty() || next.size_known ||
-                pairing_.updated.at(next.range.begin).kind != PlaceKind::data ||
+            if (data[i].closed || next.range.begin.value != data[i].range.end() || !next.names.empty() ||
+                next.size_known || pairing_.updated.at(next.range.begin).kind != PlaceKind::data ||
                 (writable && pairing_.data.counterpart(i + 1).kind != Counterpart::Kind::fresh))
                 break;
             if (Contents::extent_of(pairing_.updated, next.range.begin).text)

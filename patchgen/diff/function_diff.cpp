@@ -226,7 +226,9 @@ class Comparer {
     static std::uint32_t handler_data_size(const match::Places& places, Rva at) {
         const match::Metadata* next = places.metadata_from(at);
         const pe::Section* section = places.program().image().section_at(at);
-        const std::uint64_t end = next ? next->range.begin.value : section ? section->range.end() : at.value;
+        std::uint64_t end = section ? section->range.end() : at.value;
+        if (next)
+            end = std::min<std::uint64_t>(end, next->range.begin.value);
         return static_cast<std::uint32_t>(std::min<std::uint64_t>(end - at.value, kMaxHandlerData));
     }
 
