@@ -129,15 +129,15 @@ TEST(PdbTest, AgreesWithPdbutil) {
 
 TEST(PdbTest, GivesFoldedFunctionsAllTheirNames) {
     const auto program = load("folded.dll");
-    const auto* one = named(*program, "_ZN6shapes10folded_oneEi");
+    const auto* one = named(*program, "?folded_one@shapes@@YAHH@Z");
     ASSERT_NE(one, nullptr);
-    EXPECT_THAT(one->names, testing::ElementsAre("_ZN6shapes10folded_oneEi", "_ZN6shapes10folded_twoEi"));
+    EXPECT_THAT(one->names, testing::ElementsAre("?folded_one@shapes@@YAHH@Z", "?folded_two@shapes@@YAHH@Z"));
 }
 
 TEST(PdbTest, NamesFunctionsByTheirDecoratedNamesWhereTheyHaveOne) {
     const auto program = load("folded.dll");
-    EXPECT_NE(named(*program, "_ZN6shapes4areaEi"), nullptr);
-    EXPECT_NE(named(*program, "_ZN6shapes4areaEii"), nullptr);
+    EXPECT_NE(named(*program, "?area@shapes@@YAHH@Z"), nullptr);
+    EXPECT_NE(named(*program, "?area@shapes@@YAHHH@Z"), nullptr);
     EXPECT_EQ(named(*program, "shapes::area"), nullptr);
     EXPECT_NE(named(*program, "hidden"), nullptr);
 }
