@@ -363,8 +363,9 @@ Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
     return std::make_unique<Process>(std::move(memory), std::move(wine));
 }
 
-std::vector<std::uint64_t> list_processes() {
-    std::vector<std::uint64_t> found;
+ProcessList list_processes() {
+    ProcessList list;
+    const auto note = [&list](const Error& error) { list.inaccessible += error.code() == Code::target_inaccessible; };
     std::error_code error;
     for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
          entry.increment(error)) {
@@ -373,18 +374,26 @@ std::vector<std::uint64_t> list_processes() {
         const auto [rest, parsed] = std::from_chars(name.data(), name.data() + name.size(), pid);
         if (parsed != std::errc() || rest != name.data() + name.size())
             continue;
+        // Nobody may look into the kernel's threads, and there is nothing to see.
+        const auto status = read_status(pid);
+        if (!status || status->kernel_thread)
+            continue;
         const auto maps = read_maps(pid);
+        if (!maps)
+            note(maps.error());
         if (!maps || !has_ntdll(*maps))
             continue;
         const auto memory = Memory::open(pid);
-        if (!memory)
+        if (!memory) {
+            note(memory.error());
             continue;
+        }
         const auto wine = find_wine_process(*memory, *maps);
         if (wine && check_image(*memory, wine->image))
-            found.push_back(pid);
+            list.pids.push_back(pid);
     }
-    std::ranges::sort(found);
-    return found;
+    std::ranges::sort(list.pids);
+    return list;
 }
 
 } // namespace suture::loader

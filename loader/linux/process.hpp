@@ -3,6 +3,7 @@
 #include "engine/core/result.hpp"
 #include "engine/target/target.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -18,7 +19,11 @@ namespace suture::loader {
 /// program); target_not_pe.
 Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid);
 
-/// PIDs of the processes that may be accessed and run a PE image, ascending.
-std::vector<std::uint64_t> list_processes();
+/// The processes of this machine.
+struct ProcessList {
+    std::vector<std::uint64_t> pids; ///< of those that may be accessed and run a PE image, ascending
+    std::size_t inaccessible = 0;    ///< how many may not be accessed, whatever they run
+};
+ProcessList list_processes();
 
 } // namespace suture::loader

@@ -70,7 +70,7 @@ TEST(Process, HasTheModulesThatItsOwnLoaderLists) {
 
 TEST(Process, IsListedAmongAll) {
     ThreadsProgram program(1);
-    const auto all = list_processes();
+    const auto all = list_processes().pids;
     EXPECT_TRUE(std::ranges::binary_search(all, program.target->pid()));
     EXPECT_FALSE(std::ranges::binary_search(all, static_cast<std::uint64_t>(::getpid())));
 }

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "engine/patch/transaction.hpp"
+#include "loader/cli/packages.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace suture::cli {
+
+struct ApplyOptions {
+    std::vector<std::string> packages;
+    std::uint64_t pid = 0;
+    TrustOptions trust;
+    patch::Options patch;
+};
+Answer apply(const ApplyOptions& options);
+
+struct StatusOptions {
+    std::optional<std::uint64_t> pid; ///< nothing: every process
+};
+/// Differences in a module are an error, and so is an operation that was cut off; both are in the text and JSON too.
+Answer status(const StatusOptions& options);
+
+struct RollbackOptions {
+    std::uint64_t pid = 0;
+    std::string module;
+    std::optional<std::uint32_t> to;
+    patch::Options patch;
+};
+Answer rollback(const RollbackOptions& options);
+
+struct RemoveOptions {
+    std::uint64_t pid = 0;
+    std::string module;
+    patch::Options patch;
+};
+Answer remove(const RemoveOptions& options);
+
+struct VerifyOptions {
+    std::string package;
+    TrustOptions trust;
+};
+Answer verify(const VerifyOptions& options);
+
+} // namespace suture::cli

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "engine/core/byte_view.hpp"
+#include "engine/core/result.hpp"
+
+#include <cstddef>
+#include <string>
+
+namespace suture::cli {
+
+/// The bytes of a file as they are now; at most `limit` of them are taken. Error: file_unreadable, for more as well.
+Result<Bytes> read_file(const std::string& path, std::size_t limit);
+
+} // namespace suture::cli

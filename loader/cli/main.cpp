@@ -1,0 +1,185 @@
+#include "loader/cli/commands.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+
+namespace {
+
+using namespace suture;
+using namespace suture::cli;
+
+/// Longest --timeout, in seconds: a day.
+constexpr double kMaxTimeout = 86400;
+
+/// `--json` takes the next word as its file, and that may be a package.
+std::string refuse_image(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::array<char, 2> start{};
+    if (path != "-" && file.read(start.data(), start.size()) && start == std::array{'M', 'Z'})
+        return path + " is a PE image and would be overwritten; for standard output write --json=-";
+    return {};
+}
+
+/// Keeps "nan", "inf" and signs away from numbers.
+CLI::Validator digits(const char* allowed) {
+    return CLI::Validator(
+        [allowed](std::string& text) {
+            return text.empty() || text.find_first_not_of(allowed) != std::string::npos ? text + " is not a number"
+                                                                                        : std::string();
+        },
+        "");
+}
+
+void add_output_options(CLI::App& command, OutputOptions& options) {
+    command
+        .add_option("--json", options.json_file, "Write the result as JSON to FILE; '-' or nothing: standard output")
+        ->expected(0, 1)
+        ->check(refuse_image)
+        ->type_name("[FILE]");
+    command.add_flag("-v,--verbose", options.verbose, "Say more, on standard error");
+    command.add_flag("--quiet", options.quiet, "Say nothing but errors");
+}
+
+CLI::Option* add_pid(CLI::App& command, std::uint64_t& pid) {
+    return command.add_option("--pid", pid, "The process, by the PID that this system gives it")
+        ->check(digits("0123456789"))
+        ->check(CLI::PositiveNumber)
+        ->type_name("PID");
+}
+
+void add_module(CLI::App& command, std::string& module) {
+    command.add_option("--module", module, "File name of the patched module, e.g. heartbeat.dll")
+        ->required()
+        ->type_name("NAME");
+}
+
+void add_trust(CLI::App& command, TrustOptions& trust) {
+    auto* anchor = command
+                       .add_option("--trust", trust.anchor,
+                                   "Take only packages signed by this certificate or one under it (PEM or DER)")
+                       ->type_name("CERT");
+    command.add_flag("--allow-unsigned", trust.allow_unsigned, "Take packages of any origin; no signature is verified")
+        ->excludes(anchor);
+}
+
+void add_timeout(CLI::App& command, double& seconds) {
+    command.add_option("--timeout", seconds, "How long to wait for threads to leave the functions that change")
+        ->check(digits("0123456789."))
+        ->check(CLI::Range(0.0, kMaxTimeout))
+        ->capture_default_str()
+        ->type_name("SECONDS");
+}
+
+void add_consistency(CLI::App& command, std::string& consistency) {
+    command
+        .add_option(
+            "--consistency", consistency,
+            "quiescent: no thread is inside a function while it changes; none: calls under way may mix versions")
+        ->check(CLI::IsMember({"quiescent", "none"}))
+        ->capture_default_str()
+        ->type_name("quiescent|none");
+}
+
+int run(int argc, char** argv) {
+    CLI::App app("Applies hotpatches to running processes.", "suture");
+    app.require_subcommand(1);
+    app.footer("Exit codes: 0 done, 1 bad input, 2 usage, 3 nothing to do (already applied, already the baseline, not "
+               "patched),\n4 refused (status: a module is not intact; any: no PE process), 5 not quiescent in time,\n"
+               "6 not trusted, 7 process gone or not accessible, 8 an operation was cut off.\n"
+               "docs/refusals.md lists every reason with its exit code.");
+    OutputOptions output_options;
+    double timeout = std::chrono::duration<double>(patch::Options().timeout).count();
+    std::string consistency = "quiescent";
+
+    ApplyOptions apply_options;
+    auto* apply_command = app.add_subcommand("apply", "Apply hotpatches to a process: all of them or none");
+    apply_command->add_option("PACKAGE", apply_options.packages, "Hotpatches, one for each module")->required();
+    add_pid(*apply_command, apply_options.pid)->required();
+    add_trust(*apply_command, apply_options.trust);
+    add_timeout(*apply_command, timeout);
+    add_consistency(*apply_command, consistency);
+
+    StatusOptions status_options;
+    std::uint64_t status_pid = 0;
+    bool status_all = false;
+    auto* status_command = app.add_subcommand("status", "Show what is patched, and whether all is as it was written");
+    auto* which = status_command->add_option_group("which", "One of these");
+    add_pid(*which, status_pid);
+    which->add_flag("--all", status_all, "Every process that runs a PE image and may be accessed");
+    which->require_option(1);
+
+    RollbackOptions rollback_options;
+    auto* rollback_command = app.add_subcommand("rollback", "Put an earlier version of a module in force");
+    add_pid(*rollback_command, rollback_options.pid)->required();
+    add_module(*rollback_command, rollback_options.module);
+    rollback_command
+        ->add_option("--to", rollback_options.to, "The version, 0 for the baseline; default: the one before")
+        ->check(digits("0123456789"))
+        ->type_name("SEQUENCE");
+    add_timeout(*rollback_command, timeout);
+    add_consistency(*rollback_command, consistency);
+
+    RemoveOptions remove_options;
+    auto* remove_command = app.add_subcommand("remove", "Take every hotpatch of a module out, bytes as before");
+    add_pid(*remove_command, remove_options.pid)->required();
+    add_module(*remove_command, remove_options.module);
+    add_timeout(*remove_command, timeout);
+
+    VerifyOptions verify_options;
+    auto* verify_command = app.add_subcommand("verify", "Check a hotpatch's signature and structure");
+    verify_command->add_option("PACKAGE", verify_options.package, "A hotpatch")->required();
+    add_trust(*verify_command, verify_options.trust);
+
+    const std::array commands{apply_command, status_command, rollback_command, remove_command, verify_command};
+    for (CLI::App* command : commands)
+        add_output_options(*command, output_options);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& success) {
+        return app.exit(success);
+    } catch (const CLI::ParseError& error) {
+        app.exit(error);
+        return static_cast<int>(Exit::usage);
+    }
+    for (const CLI::App* command : commands)
+        output_options.json = output_options.json || command->count("--json") != 0;
+
+    patch::Options patch;
+    patch.timeout = std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
+    patch.consistency = consistency == "none" ? patch::Consistency::none : patch::Consistency::quiescent;
+    apply_options.patch = rollback_options.patch = remove_options.patch = patch;
+    if (!status_all)
+        status_options.pid = status_pid;
+
+    Output output(output_options);
+    if (auto begun = output.begin(); !begun) {
+        Answer answer;
+        answer.error = begun.error();
+        return static_cast<int>(output.deliver(answer));
+    }
+    const auto answer = [&] {
+        if (apply_command->parsed())
+            return apply(apply_options);
+        if (status_command->parsed())
+            return status(status_options);
+        if (rollback_command->parsed())
+            return rollback(rollback_options);
+        return remove_command->parsed() ? cli::remove(remove_options) : verify(verify_options);
+    };
+    return static_cast<int>(output.deliver(answer()));
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& exception) { // memory, or a library that throws
+        std::fprintf(stderr, "suture: error: %s\n", exception.what());
+        return static_cast<int>(Exit::bad_input);
+    }
+}

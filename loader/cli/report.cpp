@@ -1,0 +1,54 @@
+#include "loader/cli/report.hpp"
+
+#include <fmt/format.h>
+
+namespace suture::cli {
+
+namespace {
+
+std::string module_text(const patch::ModuleReport& module) {
+    if (module.state == "removed")
+        return "nothing of a hotpatch is left, and every byte equals the baseline";
+    if (module.sequence == 0)
+        return "the baseline is in force";
+    return fmt::format("{} redirected, sequence {} in force", counted(module.functions, "function"), module.sequence);
+}
+
+Json module_json(const patch::ModuleReport& module) {
+    return {{"module", module.module},
+            {"base", module.base.value},
+            {"functions", module.functions},
+            {"sequence", module.sequence},
+            {"state", module.state}};
+}
+
+std::int64_t microseconds(std::chrono::nanoseconds duration) {
+    return std::chrono::round<std::chrono::microseconds>(duration).count();
+}
+
+} // namespace
+
+Answer answer_of(std::uint64_t pid, const Result<patch::Report>& result) {
+    const patch::Report report = result.value_or(patch::Report());
+    Answer answer;
+    Json modules = Json::array();
+    for (const patch::ModuleReport& module : report.modules) {
+        answer.text += fmt::format("{}: {}.\n", module.module, module_text(module));
+        modules.push_back(module_json(module));
+    }
+    if (result)
+        answer.text +=
+            fmt::format("Process {} paused for {}; prepared in {}, committed in {}, attempt {}.\n", pid,
+                        text_of(report.pause), text_of(report.prepare), text_of(report.commit), report.attempts);
+    else
+        answer.error = result.error();
+    answer.json = {{"pid", pid},
+                   {"modules", std::move(modules)},
+                   {"pause_us", microseconds(report.pause)},
+                   {"prepare_us", microseconds(report.prepare)},
+                   {"commit_us", microseconds(report.commit)},
+                   {"attempts", report.attempts}};
+    return answer;
+}
+
+} // namespace suture::cli
