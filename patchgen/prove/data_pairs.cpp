@@ -49,13 +49,33 @@ std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool siz
 }
 
 Result<void> Equivalence::settle_data(const Goal& goal) {
+    if (goal.use == Use::address && !goal.place.in_package && goal.updated.value != 0 && goal.place.rva.value != 0) {
+        // Linkers' marks for the ends of lists that are empty lie behind the last byte of a section.
+        const pe::Section* ended = updated_.image().section_at(goal.updated - 1);
+        const pe::Section* other = overlay_.section_at(goal.place - 1);
+        if (!updated_.image().section_at(goal.updated) && ended && other && ended->name == other->name &&
+            other->range.end() == goal.place.rva.value)
+            return {};
+        // Or at the start of what the linker made of the next section.
+        for (std::uint8_t i = 0; i < 16; ++i) {
+            const auto directory = static_cast<pe::Directory>(i);
+            if (directory != pe::Directory::certificates && updated_.image().directory(directory).size != 0 &&
+                updated_.image().directory(directory).begin == goal.updated &&
+                overlay_.baseline().image().directory(directory).begin == goal.place.rva)
+                return {};
+        }
+    }
     const pe::Section* ours = updated_.image().section_at(goal.updated);
     const pe::Section* theirs = overlay_.section_at(goal.place);
     if (!ours || !theirs)
         return failed(goal, fmt::format("0x{:x} or {} is in no section", goal.updated.value, goal.place.text()));
-    if (ours->writable() != theirs->writable() || ours->executable() != theirs->executable())
+    // Constants that a linker put into code may be read from a copy elsewhere, but never be run there.
+    const bool is_code = ours->executable() != theirs->executable() && goal.use != Use::read;
+    if (ours->writable() != theirs->writable() || is_code)
         return failed(goal, fmt::format("0x{:x} lies in {}, {} in {}", goal.updated.value, ours->name,
                                         goal.place.text(), theirs->name));
+    if (const auto table = tables_.find(goal.updated); table != tables_.end())
+        return settle_table(goal, *table->second);
     const DataObject* object = updated_.data_at(goal.updated);
     if (!object && ours->executable())
         return failed(goal, fmt::format("it refers to 0x{:x}, which is neither code nor data", goal.updated.value));
@@ -81,6 +101,38 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
     return compare_data(goal, goal.updated, goal.place, size);
 }
 
+/// The jump table of another function, such as one that this one is a part of.
+Result<void> Equivalence::settle_table(const Goal& goal, const program::JumpTable& table) {
+    const auto entries = overlay_.content(goal.place, table.range().size);
+    if (!entries || table.base != table.at)
+        return failed(goal, fmt::format("there is no jump table at {}", goal.place.text()));
+    if (!data_pairs_.emplace(goal.updated, goal.place, table.range().size).second)
+        return {};
+    for (std::size_t i = 0; i < table.targets.size(); ++i)
+        goals_.push_back({table.targets[i], goal.place + *ByteView(*entries).read<std::uint32_t>(4 * i), Use::jump, 0,
+                          goal.referrer, goal.at});
+    counts_.data_bytes += entries->size();
+    return {};
+}
+
+/// What was copied together with something, since nothing says where that ends.
+Result<void> Equivalence::prove_rest() {
+    for (const auto& [field, size] : overlay_.adjusted_in_package()) {
+        if (used_fields_.contains(field))
+            continue;
+        std::optional<std::pair<Rva, Place>> nearest;
+        for (const auto& [updated, there] : objects_)
+            if (there.first.in_package && there.first.rva < field && (!nearest || nearest->second < there.first))
+                nearest = {updated, there.first};
+        if (!nearest)
+            continue;
+        const Goal goal{nearest->first, nearest->second, Use::address, 0, nullptr, nearest->first};
+        SUTURE_CHECK(compare_data(goal, goal.updated, goal.place, field - goal.place.rva + size));
+        SUTURE_CHECK(run());
+    }
+    return {};
+}
+
 /// Writable data has state: each thing of the updated image is one thing of the patched program, and no other is.
 Result<void> Equivalence::pair_writable(const Goal& goal, RvaRange object, Place begin) {
     const auto [known, first] = objects_.emplace(object.begin, std::pair(begin, object.size));
@@ -93,9 +145,11 @@ Result<void> Equivalence::pair_writable(const Goal& goal, RvaRange object, Place
                                         there->second.first.value, object.begin.value));
     if (!first && !fresh)
         return {};
+    // Parts of one variable that are referred to one by one overlap in both images alike.
     const auto overlapping = [&](auto lower, auto upper) {
         return lower->first.in_package == upper->first.in_package &&
-               lower->first.rva.value + lower->second.second > upper->first.rva.value;
+               lower->first.rva.value + lower->second.second > upper->first.rva.value &&
+               upper->second.first - lower->second.first != upper->first.rva - lower->first.rva;
     };
     const auto next = std::next(there);
     if ((there != writable_.begin() && overlapping(std::prev(there), there)) ||

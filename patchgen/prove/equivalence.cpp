@@ -27,6 +27,9 @@ Equivalence::Equivalence(const program::Program& updated, const Overlay& overlay
         redirected_.emplace(function.baseline, &function);
         patches_.insert(function.patch);
     }
+    for (const program::Function& function : updated.functions())
+        for (const program::JumpTable& table : function.jump_tables)
+            tables_.emplace(table.at, &table);
 }
 
 Result<void> Equivalence::prove(const Goal& goal) {

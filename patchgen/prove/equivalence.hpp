@@ -28,6 +28,8 @@ class Equivalence {
     Result<void> prove(const Goal& goal);
     /// Goals that were put off because they may mean the end of something: to be called when no further ones come.
     Result<void> prove_ends();
+    /// Data of the package that holds addresses and that no goal has led to: it must go on where other data ends.
+    Result<void> prove_rest();
 
     /// The updated function whose code runs when `entry` of the baseline is called, if some goal led there.
     const program::Function* proved_at(Rva baseline_entry) const;
@@ -46,6 +48,7 @@ class Equivalence {
     Result<void> settle_code(const Goal& goal, const program::Function& function);
     Result<void> settle_import(const Goal& goal, const pe::ImportSlot& slot);
     Result<void> settle_data(const Goal& goal);
+    Result<void> settle_table(const Goal& goal, const program::JumpTable& table);
     Result<void> pair_writable(const Goal& goal, RvaRange object, Place begin);
     bool may_be_an_end(const Goal& goal) const;
     bool is_proved_end(const Goal& goal) const;
@@ -64,6 +67,7 @@ class Equivalence {
     const program::Program& updated_;
     const Overlay& overlay_;
     std::map<Rva, const package::Replacement*> redirected_; ///< by baseline entry
+    std::map<Rva, const program::JumpTable*> tables_;       ///< of the updated image by begin
     std::set<Rva> patches_;                                 ///< entries of replacements in the package
     std::deque<Goal> goals_;
     std::vector<Goal> put_off_;

@@ -28,6 +28,8 @@ class Proving {
         SUTURE_CHECK(prove_entries());
         SUTURE_CHECK(prove_replaced());
         SUTURE_CHECK(equivalence_.prove_ends());
+        SUTURE_CHECK(equivalence_.prove_rest());
+        SUTURE_CHECK(equivalence_.prove_ends());
         SUTURE_CHECK(equivalence_.prove_unwind_data());
         SUTURE_CHECK(check_nothing_else());
         Proof proof = equivalence_.counts();
@@ -60,8 +62,9 @@ class Proving {
         SUTURE_TRY(const pe::TlsInfo tls, pe::tls_of(updated_.image()));
         SUTURE_TRY(const pe::TlsInfo old_tls, pe::tls_of(baseline_.image()));
         if (tls.callbacks.size() != old_tls.callbacks.size())
-            return failed(entry, {}, fmt::format("{} TLS callbacks, {} in the baseline", tls.callbacks.size(),
-                                                 old_tls.callbacks.size()));
+            return failed(
+                entry, {},
+                fmt::format("{} TLS callbacks, {} in the baseline", tls.callbacks.size(), old_tls.callbacks.size()));
         for (std::size_t i = 0; i < tls.callbacks.size(); ++i)
             SUTURE_CHECK(prove_pair(tls.callbacks[i], old_tls.callbacks[i], Use::call));
         for (const pe::Export& exported : updated_.exports()) {

@@ -107,8 +107,8 @@ class SiteChecks {
                 return failed(function,
                               fmt::format("its continuation cannot be made: {}", continuation.error().message()));
         }
-        if (function.loops_to_entry != loops_to_entry(function))
-            return failed(function, "whether it branches to its own entry is stated wrongly");
+        if (!function.loops_to_entry && loops_to_entry(function))
+            return failed(function, "it branches to its own entry, and the package does not say so");
         const RvaRange own{site.entry, site.original_size()};
         SUTURE_CHECK(check_untouched(function, {own.begin + 1, own.size - 1}));
         SUTURE_CHECK(check_unrelocated(function, own));
