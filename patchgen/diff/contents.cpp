@@ -23,10 +23,28 @@ bool printable(std::uint8_t c) {
     return c >= 0x20 || (c >= '\t' && c <= '\r') || c == 0x1b;
 }
 
-/// Where the object at `at` ends: it never reaches into metadata.
+/// True for a virtual function table of the Itanium C++ ABI, and for the part of one behind its address point.
+bool is_vtable(const match::Places& places, const DataObject& object) {
+    const auto data = places.program().data();
+    const DataObject* first = &object;
+    for (std::uint32_t i = places.index_of(object);
+         first->names.empty() && i > 0 && data[i - 1].range.end() == first->range.begin.value && !data[i - 1].closed &&
+         places.program().pointer_at(first->range.begin);)
+        first = &data[--i];
+    return std::any_of(first->names.begin(), first->names.end(),
+                       [](const std::string& name) { return name.starts_with("_ZTV") || name.starts_with("_ZTT"); });
+}
+
+/// Where the object at `at` ends: it never reaches into metadata, and a virtual function table ends with its last
+/// pointer: literals may lie behind it.
 std::uint64_t interval_end(const match::Places& places, const DataObject& object, Rva at) {
-    const match::Metadata* next = places.metadata_from(at);
-    return next && next->range.begin.value < object.range.end() ? next->range.begin.value : object.range.end();
+    std::uint64_t end = object.range.end();
+    if (const match::Metadata* next = places.metadata_from(at); next && next->range.begin.value < end)
+        end = next->range.begin.value;
+    if (!object.size_known && is_vtable(places, object))
+        if (const auto fields = places.relocations_in(object.range); !fields.empty() && fields.back().at >= at)
+            end = std::min<std::uint64_t>(end, std::uint64_t{fields.back().at.value} + 8);
+    return end;
 }
 
 /// True if a zero byte at `at` ends a string: that is what a reference to an empty string leads to.
@@ -58,6 +76,19 @@ std::uint32_t text_size(const match::Places& places, const DataObject& object, R
 
 bool has_symbols(const match::Places& places) {
     return places.program().symbol_source() != "image";
+}
+
+/// True if `range` holds nothing but pointers: a table of functions, of strings, or of both.
+bool pointers_only(const match::Places& places, RvaRange range) {
+    if (range.size == 0 || range.size % 8 != 0)
+        return false;
+    std::uint32_t found = 0;
+    for (std::uint32_t i = 0; i < range.size; i += 8)
+        if (places.program().pointer_at(range.begin + i))
+            ++found;
+        else if (places.program().image().read<std::uint64_t>(range.begin + i) != 0)
+            return false;
+    return found != 0;
 }
 
 /// The object that follows at `end` without a name of its own, so that it may belong to `before`.
@@ -239,10 +270,17 @@ bool Contents::expand_address(Entry& entry) {
         return rest <= kMaxPadding && tail &&
                std::all_of(tail->begin(), tail->end(), [](std::uint8_t c) { return c == 0; });
     }
-    const DataObject* old_next = unnamed_behind(from, old_object, entry.baseline + shared);
-    const DataObject* new_next = unnamed_behind(to, new_object, entry.updated + shared);
-    if (old_next && new_next && !pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
-        entry.children.push_back(node(entry.baseline + shared, entry.updated + shared, 0, false));
+    const Rva old_end = entry.baseline + shared;
+    const Rva new_end = entry.updated + shared;
+    const DataObject* old_next = unnamed_behind(from, old_object, old_end);
+    const DataObject* new_next = unnamed_behind(to, new_object, new_end);
+    if (!old_next || !new_next || pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
+        return true;
+    // Strings behind a virtual function table are literals.
+    if (pointers_only(from, {entry.baseline, shared}) && text_size(from, *old_next, old_end) != 0 &&
+        text_size(to, *new_next, new_end) != 0)
+        return true;
+    entry.children.push_back(node(old_end, new_end, 0, false));
     return true;
 }
 

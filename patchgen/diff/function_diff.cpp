@@ -18,6 +18,8 @@ namespace {
 
 /// Longest part of a string that is quoted.
 constexpr std::size_t kMaxQuoted = 32;
+/// Bytes of code outside of every function that are compared.
+constexpr std::uint32_t kGapBytes = 16;
 /// Most bytes of language-specific handler data that are compared.
 constexpr std::uint32_t kMaxHandlerData = 65536;
 
@@ -179,7 +181,7 @@ class Comparer {
     bool same_target(Rva old_target, Rva new_target) {
         const Place from = pairing_.baseline.at(old_target);
         const Place to = pairing_.updated.at(new_target);
-        if (from.kind != to.kind || from.offset != to.offset)
+        if (from.kind != to.kind || (from.kind != PlaceKind::outside && from.offset != to.offset))
             return false;
         switch (from.kind) {
         case PlaceKind::function:
@@ -195,9 +197,21 @@ class Comparer {
         }
         case PlaceKind::import:
             return pairing_.same_import(from.index, to.index);
+        case PlaceKind::gap:
+            return pairing_.functions.related(from.index, to.index) && same_gap(old_target, new_target);
+        case PlaceKind::outside: // a pointer that only exception data refers to
+            return pairing_.baseline.program().pointer_at(old_target) &&
+                   contents_.same_pointers(old_target, new_target);
         default:
             return false;
         }
+    }
+
+    /// Code that belongs to no function is not understood: it must be the same to the byte.
+    bool same_gap(Rva old_at, Rva new_at) const {
+        const auto a = pairing_.baseline.program().image().content({old_at, kGapBytes});
+        const auto b = pairing_.updated.program().image().content({new_at, kGapBytes});
+        return a && b && *a == *b;
     }
 
     /// Its form is the handler's own business. Bytes that are equal mean the same; 4-byte words that differ may be
@@ -205,6 +219,8 @@ class Comparer {
     bool same_handler_data(Rva old_at, Rva new_at) {
         const std::uint32_t size =
             std::min(handler_data_size(pairing_.baseline, old_at), handler_data_size(pairing_.updated, new_at));
+        if (size == 0)
+            return true;
         const auto a = pairing_.baseline.program().image().content({old_at, size});
         const auto b = pairing_.updated.program().image().content({new_at, size});
         if (!a || !b)
