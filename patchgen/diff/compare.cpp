@@ -41,6 +41,7 @@ class Comparison {
         check_folding();
         find_parts();
         emit();
+        check_leftovers();
         report();
         for (std::uint32_t b = 0; b < pairing_.functions.to_updated.size(); ++b)
             for (const std::uint32_t u : pairing_.functions.to_updated[b])
@@ -171,6 +172,26 @@ class Comparison {
         result_.functions = std::move(emission.functions);
         result_.data = std::move(emission.data);
         choose_sites();
+    }
+
+    /// Without names, a function that has no counterpart on either side, and that nothing known refers to, may still be
+    /// one that changed and is reached in ways that are not seen.
+    void check_leftovers() {
+        const Function* gone = nullptr;
+        const Function* come = nullptr;
+        for (std::uint32_t b = 0; b < old_.functions().size() && !gone; ++b)
+            if (pairing_.functions.to_updated[b].empty() && pairing_.old_function(b).names.empty())
+                gone = &pairing_.old_function(b);
+        std::set<const Function*> emitted;
+        for (const EmittedFunction& function : result_.functions)
+            emitted.insert(function.updated);
+        for (std::uint32_t u = 0; u < new_.functions().size() && !come; ++u)
+            if (pairing_.functions.to_baseline[u].empty() && pairing_.new_function(u).names.empty() &&
+                !emitted.contains(&pairing_.new_function(u)))
+                come = &pairing_.new_function(u);
+        if (gone && come)
+            refuse(pairing_.updated.index_of(*come), Code::match_ambiguous,
+                   fmt::format("nothing says whether it is {} of the baseline", gone->display_name()));
     }
 
     void choose_sites() {

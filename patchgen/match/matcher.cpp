@@ -286,16 +286,26 @@ class Matcher {
         return paired;
     }
 
-    /// One free function between two pairs, on both sides.
+    /// One free function between two pairs, or a pair and the end of the list, on both sides.
     bool by_enclosed_gaps() {
+        const auto size = static_cast<std::uint32_t>(baseline_.size());
+        const auto updated_size = static_cast<std::uint32_t>(updated_.size());
         bool paired = false;
-        for (std::uint32_t b = 1; b + 1 < baseline_.size(); ++b) {
-            if (!free_baseline(b) || result_.to_updated[b - 1].size() != 1)
+        for (std::uint32_t b = 0; b < size; ++b) {
+            if (!free_baseline(b))
                 continue;
-            const std::uint32_t before = result_.to_updated[b - 1][0];
-            if (before + 2 < updated_.size() && sole_partner(b - 1, before) && sole_partner(b + 1, before + 2) &&
-                !contradicted(b, before + 1))
-                paired |= relate_if_free(b, before + 1);
+            std::uint32_t u = 0;
+            if (b != 0) {
+                if (result_.to_updated[b - 1].size() != 1 || !sole_partner(b - 1, result_.to_updated[b - 1][0]))
+                    continue;
+                u = result_.to_updated[b - 1][0] + 1;
+            }
+            if (u >= updated_size || contradicted(b, u))
+                continue;
+            const bool enclosed = b + 1 == size || u + 1 == updated_size ? b + 1 == size && u + 1 == updated_size
+                                                                         : sole_partner(b + 1, u + 1);
+            if (enclosed)
+                paired |= relate_if_free(b, u);
         }
         return paired;
     }

@@ -1,0 +1,130 @@
+#include "patchgen/match/matcher.hpp"
+#include "tests/patchgen/diff/made_up_program.hpp"
+
+#include <gmock/gmock.h>
+
+namespace suture::match {
+namespace {
+
+using test::calls;
+using test::ProgramMaker;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using List = std::vector<std::uint32_t>;
+
+Matching matching_of(ProgramMaker& baseline, ProgramMaker& updated) {
+    const auto a = baseline.make();
+    const auto b = updated.make();
+    return match(Places(*a), Places(*b));
+}
+
+TEST(Matcher, PairsFunctionsOfOneNameWhateverTheyDo) {
+    ProgramMaker baseline;
+    baseline.function("f", 1);
+    baseline.function("g", 2);
+    ProgramMaker updated;
+    updated.function("g", 3);
+    updated.function("f", 4);
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{1}, List{0}));
+}
+
+TEST(Matcher, PairsUnnamedFunctionsByTheirCode) {
+    ProgramMaker baseline;
+    baseline.symbols = false;
+    baseline.function("f", 1);
+    baseline.function("g", 2);
+    ProgramMaker updated;
+    updated.symbols = false;
+    updated.function("g", 2);
+    updated.function("f", 1);
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{1}, List{0}));
+}
+
+TEST(Matcher, PairsAChangedUnnamedFunctionByItsCaller) {
+    ProgramMaker baseline;
+    baseline.symbols = false;
+    baseline.function("caller", 1, {calls("f"), calls("g")});
+    baseline.function("f", 2);
+    baseline.function("g", 3);
+    ProgramMaker updated;
+    updated.symbols = false;
+    updated.function("g", 30);
+    updated.function("f", 20);
+    updated.function("caller", 1, {calls("f"), calls("g")});
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{2}, List{1}, List{0}));
+}
+
+TEST(Matcher, DoesNotPairFunctionsOfDifferentNames) {
+    ProgramMaker baseline;
+    baseline.function("f", 1);
+    baseline.function("gone", 2);
+    ProgramMaker updated;
+    updated.function("f", 1);
+    updated.function("came", 2);
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{0}, IsEmpty()));
+}
+
+TEST(Matcher, PairsClonesThatTheCompilerNumberedAnew) {
+    ProgramMaker baseline;
+    baseline.function("f.constprop.0", 1);
+    ProgramMaker updated;
+    updated.function("f.constprop.1", 1);
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{0}));
+}
+
+TEST(Matcher, TellsStaticFunctionsOfOneNameApartByTheirCode) {
+    ProgramMaker baseline;
+    baseline.function(".a", 1, {}, {});
+    baseline.function("first", 1);
+    ProgramMaker updated;
+    updated.function("first", 1);
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(IsEmpty(), List{0}));
+}
+
+TEST(Matcher, DoesNotPairWhatReferencesDisagreeOn) {
+    // Two callers that cannot be told from each other's evidence: f is once f, once another.
+    ProgramMaker baseline;
+    baseline.symbols = false;
+    baseline.function("one", 1, {calls("f")});
+    baseline.function("two", 2, {calls("f")});
+    baseline.function("f", 3);
+    baseline.function("g", 4, {calls("g2")});
+    baseline.function("g2", 5);
+    ProgramMaker updated;
+    updated.symbols = false;
+    updated.function("one", 1, {calls("f")});
+    updated.function("two", 2, {calls("other")});
+    updated.function("f", 30);
+    updated.function("other", 31);
+    updated.function("g", 4, {calls("g2")});
+    updated.function("g2", 5);
+    const Matching matching = matching_of(baseline, updated);
+    EXPECT_THAT(matching.to_updated[2], IsEmpty());
+    EXPECT_EQ(matching.conflicts.size(), 2u);
+}
+
+TEST(Matcher, GivesFoldedCodeSeveralCounterparts) {
+    ProgramMaker baseline;
+    baseline.function("f", 1, {}, {"g"});
+    ProgramMaker updated;
+    updated.function("f", 1);
+    updated.function("g", 2);
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{0, 1}));
+}
+
+TEST(Matcher, AnExportIsTheSameByDefinition) {
+    ProgramMaker baseline;
+    baseline.symbols = false;
+    baseline.function("f", 1);
+    baseline.function("g", 2);
+    baseline.exported("f");
+    ProgramMaker updated;
+    updated.symbols = false;
+    updated.function("g", 1);
+    updated.function("f", 2);
+    updated.exported("f");
+    EXPECT_THAT(matching_of(baseline, updated).to_updated[0], ElementsAre(1));
+}
+
+} // namespace
+} // namespace suture::match
