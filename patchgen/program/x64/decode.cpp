@@ -26,6 +26,8 @@ class Decoding {
             add_relocated_fields();
         if (code_.undecoded.empty())
             check_branches();
+        if (!std::ranges::is_sorted(code_.references))
+            std::ranges::sort(code_.references);
         return std::move(code_);
     }
 
@@ -39,7 +41,8 @@ class Decoding {
     void stop(std::uint32_t offset, std::string_view why) {
         code_.undecoded = fmt::format("{} at 0x{:x}", why, stretch_.begin.value + offset);
         code_.stopped_at = offset;
-        code_.size = size_;
+        if (code_.size == 0)
+            code_.size = size_; // its end was not reached
     }
 
     void walk() {
@@ -108,6 +111,8 @@ class Decoding {
             code_.ends_in_terminator = fill_used ? after_terminator_ : solid_terminator_;
             while (!code_.instructions.empty() && code_.instructions.back() >= code_.size)
                 code_.instructions.pop_back();
+            while (!code_.references.empty() && code_.references.back().instruction >= code_.size)
+                code_.references.pop_back();
         }
         code_.runs_on = !solid_call_ && !code_.ends_in_terminator;
         code_.stopped_at = code_.size;
@@ -187,7 +192,6 @@ void Decoding::add_relocated_fields() {
     const std::uint64_t end = std::uint64_t{stretch_.begin.value} + code_.size;
     auto relocation = std::lower_bound(stretch_.relocations.begin(), stretch_.relocations.end(), stretch_.begin,
                                        [](const pe::Relocation& r, Rva rva) { return r.at < rva; });
-    const std::size_t before = code_.references.size();
     for (; relocation != stretch_.relocations.end() && relocation->at.value < end; ++relocation) {
         const std::uint32_t field = relocation->at - stretch_.begin;
         const auto next = std::upper_bound(code_.instructions.begin(), code_.instructions.end(), field);
@@ -195,21 +199,17 @@ void Decoding::add_relocated_fields() {
         const auto value = stretch_.bytes.read<std::uint64_t>(field);
         if (relocation->size != 8 || next == code_.instructions.begin() || field + 8 > next_start || !value)
             return stop(field, "relocated field that is no operand");
-        const std::uint32_t start = *std::prev(next);
+        const std::uint64_t rva = *value - stretch_.image_base.value;
+        if (rva >= stretch_.image_size)
+            return stop(field, "relocated field that leads out of the image");
         code_.references.push_back({.offset = field,
                                     .size = 8,
                                     .kind = ReferenceKind::absolute,
                                     .use = Use::address,
                                     .addend = 0,
-                                    .target = {},
-                                    .instruction = start});
-        const std::uint64_t rva = *value - stretch_.image_base.value;
-        if (rva >= stretch_.image_size)
-            return stop(field, "relocated field that leads out of the image");
-        code_.references.back().target = Rva{static_cast<std::uint32_t>(rva)};
+                                    .target = Rva{static_cast<std::uint32_t>(rva)},
+                                    .instruction = *std::prev(next)});
     }
-    if (code_.references.size() != before)
-        std::sort(code_.references.begin(), code_.references.end());
 }
 
 void Decoding::check_branches() {
