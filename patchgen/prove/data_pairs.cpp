@@ -48,6 +48,26 @@ std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool siz
     return trimmed;
 }
 
+/// Tables of pointers, such as vtables, often have no size in symbols, and compilers put literals behind them: those
+/// are things of their own where the baseline has something else to tell them by.
+std::uint32_t Equivalence::up_to_literals(const Goal& goal, std::uint32_t size) const {
+    const program::Program& baseline = overlay_.baseline();
+    const auto is_text = [](const program::Program& program, Rva at) {
+        const auto text = program.image().string_at(at, kMaxText);
+        return text && !text->empty() && std::ranges::all_of(*text, printable);
+    };
+    const auto data = baseline.data();
+    auto next =
+        std::ranges::upper_bound(data, goal.place.rva, {}, [](const DataObject& one) { return one.range.begin; });
+    for (; next != data.end() && next->range.begin - goal.place.rva < size; ++next) {
+        const std::uint32_t offset = next->range.begin - goal.place.rva;
+        if (next->names.empty() && offset >= 8 && updated_.pointer_at(goal.updated + (offset - 8)) &&
+            is_text(updated_, goal.updated + offset) && is_text(baseline, next->range.begin))
+            return offset;
+    }
+    return size;
+}
+
 Result<void> Equivalence::settle_data(const Goal& goal) {
     if (goal.use == Use::address && !goal.place.in_package && goal.updated.value != 0 && goal.place.rva.value != 0) {
         // Linkers' marks for the ends of lists that are empty lie behind the last byte of a section.
@@ -94,8 +114,10 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
         objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
         SUTURE_CHECK(compare_data(goal, range.begin, goal.place - offset, extent_of(whole, range, known)));
     }
-    const std::uint32_t size =
-        goal.use == Use::read && goal.access_size != 0 ? goal.access_size : extent_of(goal, range, known);
+    const bool sized = goal.use == Use::read && goal.access_size != 0;
+    std::uint32_t size = sized ? goal.access_size : extent_of(goal, range, known);
+    if (!sized && !known && object && !object->names.empty())
+        size = up_to_literals(goal, size);
     if (goal.use != Use::read)
         objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
     return compare_data(goal, goal.updated, goal.place, size);

@@ -63,6 +63,7 @@ class Equivalence {
     Result<void> compare_unwind(const program::Function& function, const pe::RuntimeFunction& from,
                                 const pe::RuntimeFunction& to) const;
     std::uint32_t extent_of(const Goal& goal, RvaRange object, bool size_known) const;
+    std::uint32_t up_to_literals(const Goal& goal, std::uint32_t size) const;
 
     const program::Program& updated_;
     const Overlay& overlay_;

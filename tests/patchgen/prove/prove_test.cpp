@@ -74,7 +74,7 @@ TEST_F(Prove, HoldsForWhatEmitMakes) {
 }
 
 TEST(ProveSamples, HoldsForEachSampleAndCompilerInBothDirections) {
-    for (const std::string sample : {"heartbeat", "tally"})
+    for (const std::string sample : {"heartbeat", "tally", "cxx"})
         for (const std::string variant : {"clang", "clang-hotpatch", "gcc"})
             for (const bool forward : {true, false}) {
                 const SamplePair pair(sample, variant, forward ? "baseline" : "updated",
