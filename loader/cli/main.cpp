@@ -24,14 +24,21 @@ std::string refuse_image(const std::string& path) {
     return {};
 }
 
-/// Keeps "nan", "inf" and signs away from numbers.
-CLI::Validator digits(const char* allowed) {
-    return CLI::Validator(
-        [allowed](std::string& text) {
-            return text.empty() || text.find_first_not_of(allowed) != std::string::npos ? text + " is not a number"
-                                                                                        : std::string();
-        },
-        "");
+/// Any more might not fit 64 bits.
+constexpr std::size_t kMaxDigits = 19;
+
+/// Decimal digits and nothing else: no sign, "nan" or "0x", and no leading zero, which would make it octal.
+std::string check_number(const std::string& text) {
+    const bool holds = !text.empty() && text.size() <= kMaxDigits &&
+                       text.find_first_not_of("0123456789") == std::string::npos &&
+                       (text.size() == 1 || text.front() != '0');
+    return holds ? std::string() : text + " is not a number";
+}
+
+/// The same with decimals.
+std::string check_decimal(const std::string& text) {
+    return text.empty() || text.find_first_not_of("0123456789.") != std::string::npos ? text + " is not a number"
+                                                                                      : std::string();
 }
 
 void add_output_options(CLI::App& command, OutputOptions& options) {
@@ -46,7 +53,7 @@ void add_output_options(CLI::App& command, OutputOptions& options) {
 
 CLI::Option* add_pid(CLI::App& command, std::uint64_t& pid) {
     return command.add_option("--pid", pid, "The process, by the PID that this system gives it")
-        ->check(digits("0123456789"))
+        ->check(check_number)
         ->check(CLI::PositiveNumber)
         ->type_name("PID");
 }
@@ -68,7 +75,7 @@ void add_trust(CLI::App& command, TrustOptions& trust) {
 
 void add_timeout(CLI::App& command, double& seconds) {
     command.add_option("--timeout", seconds, "How long to wait for threads to leave the functions that change")
-        ->check(digits("0123456789."))
+        ->check(check_decimal)
         ->check(CLI::Range(0.0, kMaxTimeout))
         ->capture_default_str()
         ->type_name("SECONDS");
@@ -118,7 +125,7 @@ int run(int argc, char** argv) {
     add_module(*rollback_command, rollback_options.module);
     rollback_command
         ->add_option("--to", rollback_options.to, "The version, 0 for the baseline; default: the one before")
-        ->check(digits("0123456789"))
+        ->check(check_number)
         ->type_name("SEQUENCE");
     add_timeout(*rollback_command, timeout);
     add_consistency(*rollback_command, consistency);

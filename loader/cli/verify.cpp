@@ -19,9 +19,9 @@ Answer verify(const VerifyOptions& options) {
                                                      package.path, manifest.id, manifest.sequence, manifest.module,
                                                      suture::name_of(manifest.machine),
                                                      counted(manifest.functions.size(), "function"));
-    for (const auto& [key, value] : origin_json(package).items())
-        if (key != "path")
-            answer.json[key] = value;
+    const Json origin = origin_json(package);
+    answer.json["signed"] = origin["signed"];
+    answer.json["signer"] = origin["signer"];
     answer.json.update({{"id", manifest.id},
                         {"sequence", manifest.sequence},
                         {"min_sequence", manifest.min_sequence},
