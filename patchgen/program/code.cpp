@@ -67,7 +67,7 @@ class CodeReader {
             map_.codes.push_back(std::move(codes[i]));
         }
         if (before == 0)
-            return true;
+            return forget_covered();
         // Later rounds are small: what they find goes to its place.
         std::vector<std::size_t> order(map_.starts.size());
         for (std::size_t i = 0; i < order.size(); ++i)
@@ -79,8 +79,18 @@ class CodeReader {
             sorted.codes.push_back(std::move(map_.codes[i]));
         }
         map_ = std::move(sorted);
+        return forget_covered();
+    }
+
+    /// What is covered once stays so: most targets are, and need not be looked at again.
+    bool forget_covered() {
+        std::ranges::sort(targets_);
+        targets_.erase(std::unique(targets_.begin(), targets_.end()), targets_.end());
+        std::erase_if(targets_, [&](const Target& target) { return !code_at(target.at) || map_.index_at(target.at); });
         return true;
     }
+
+    bool code_at(Rva at) const { return code_end(image_, at) > at.value; }
 
     struct Target {
         Rva at;
@@ -110,7 +120,7 @@ class CodeReader {
         std::ranges::sort(targets);
         targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
         std::erase_if(targets, [&](Rva at) {
-            return code_end(image_, at) <= at.value || map_.index_at(at) || rejected(at) ||
+            return !code_at(at) || map_.index_at(at) || rejected(at) ||
                    std::ranges::binary_search(map_.starts, at, {}, &Start::begin);
         });
         std::vector<Start> starts;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <unordered_map>
 
 namespace suture::program::x64 {
 
@@ -86,10 +86,10 @@ class Follower {
 
   private:
     void find_labels() {
+        labels_.assign(stretch_.bytes.size(), false);
         for (const auto& step : steps_)
             if (step.jumps && step.target >= stretch_.begin && step.target - stretch_.begin < stretch_.bytes.size())
-                labels_.push_back(step.target - stretch_.begin);
-        std::ranges::sort(labels_);
+                labels_[step.target - stretch_.begin] = true;
     }
 
     /// Passes over the function until nothing changes.
@@ -109,7 +109,9 @@ class Follower {
         bool reachable = true;
         for (std::size_t i = 0; i < steps_.size(); ++i) {
             const auto& step = steps_[i];
-            if (const auto label = at_labels_.find(step.offset); label != at_labels_.end()) {
+            const bool marked = labels_[step.offset];
+            if (const auto label = marked ? at_labels_.find(step.offset) : at_labels_.end();
+                label != at_labels_.end()) {
                 if (reachable)
                     merge_into(label->second, state);
                 state = label->second;
@@ -117,7 +119,7 @@ class Follower {
                 if (reach_ == Reach::known_ways || step.fill)
                     continue;
                 state = unknown();
-            } else if (std::ranges::binary_search(labels_, step.offset)) {
+            } else if (marked) {
                 at_labels_.emplace(step.offset, state);
             }
             reachable = take(i, state);
@@ -134,6 +136,7 @@ class Follower {
     }
 
     void jump_to(std::uint32_t offset, std::uint32_t from, const State& state) {
+        labels_[offset] = true;
         const auto [label, fresh] = at_labels_.emplace(offset, state);
         const bool changed = !fresh && merge_into(label->second, state);
         // What lies in front has been passed with less.
@@ -172,8 +175,8 @@ class Follower {
     const std::function<std::span<const std::uint32_t>(const Switch&)>& jumps_of_;
     const std::function<bool(Rva)>& looks_like_table_;
     Reach reach_ = Reach::known_ways;
-    std::vector<std::uint32_t> labels_;
-    std::map<std::uint32_t, State> at_labels_; ///< what registers hold, by all ways to the label seen so far
+    std::vector<bool> labels_;                           ///< by offset: something jumps there
+    std::unordered_map<std::uint32_t, State> at_labels_; ///< what registers hold, by all ways to the label seen so far
     RegisterFlow found_;
     bool again_ = false;
     bool base_stored_ = false;
