@@ -162,20 +162,22 @@ void Contents::settle() {
                     unequal.push_back(static_cast<Node>(i));
                     break;
                 }
+    // What was settled before depends on nothing that is new.
     if (!unequal.empty())
-        spread(unequal);
+        spread(unequal, first);
 }
 
-void Contents::spread(const std::vector<Node>& unequal) {
-    std::vector<std::vector<Node>> parents(nodes_.size());
-    for (std::size_t i = 0; i < nodes_.size(); ++i)
+void Contents::spread(const std::vector<Node>& unequal, std::size_t first) {
+    std::vector<std::vector<Node>> parents(nodes_.size() - first);
+    for (std::size_t i = first; i < nodes_.size(); ++i)
         for (const Node child : nodes_[i].children)
-            parents[child].push_back(static_cast<Node>(i));
+            if (child >= first)
+                parents[child - first].push_back(static_cast<Node>(i));
     std::vector<Node> pending = unequal;
     while (!pending.empty()) {
         const Node child = pending.back();
         pending.pop_back();
-        for (const Node parent : parents[child])
+        for (const Node parent : parents[child - first])
             if (nodes_[parent].same) {
                 nodes_[parent].same = false;
                 pending.push_back(parent);
@@ -192,7 +194,7 @@ void Contents::differ(const std::set<Edge>& functions) {
             unequal.push_back(static_cast<Node>(i));
         }
     if (!unequal.empty())
-        spread(unequal);
+        spread(unequal, 0);
 }
 
 void Contents::expand(Node index) {

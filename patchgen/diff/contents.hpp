@@ -57,7 +57,8 @@ class Contents {
 
     Node node(Rva baseline, Rva updated, std::uint32_t size, bool initial);
     void settle();
-    void spread(const std::vector<Node>& unequal);
+    /// Makes what depends on `unequal` unequal too, as far as nodes from `first` on are concerned.
+    void spread(const std::vector<Node>& unequal, std::size_t first);
     void expand(Node index);
     bool expand_address(Entry& entry);
     /// `size` bytes at both addresses, pointers as children.
