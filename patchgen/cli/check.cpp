@@ -32,7 +32,7 @@ Findings examine(const Program& program, const isa::Isa& isa) {
     const auto sites = diff::choose_sites(program, functions, isa);
     for (const Function& function : program.functions()) {
         if (!function.decoded) {
-            findings.refused.push_back({&function, "code-not-understood", function.undecoded});
+            findings.refused.push_back({&function, std::string(text_of(Code::not_decoded)), function.undecoded});
             continue;
         }
         const auto& site = sites.at(function.range.begin);
