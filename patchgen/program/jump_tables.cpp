@@ -44,6 +44,8 @@ class TableReader {
     }
 
     Outcome run() {
+        if (!code_.undecoded.empty() && !find_tables_between_code())
+            return {std::move(code_), {}};
         for (int round = 0; round < kMaxRounds; ++round) {
             const auto steps = x64::steps_of(stretch_, code_.instructions);
             jumps_.clear();
@@ -62,6 +64,34 @@ class TableReader {
     }
 
   private:
+    /// Hand-written code has tables in front of what uses them, where decoding in a line stops at them. Follows
+    /// branches instead, and switches to wherever they lead, and decodes again with the tables known. False if that is
+    /// no better.
+    bool find_tables_between_code() {
+        const x64::Code in_line = code_;
+        std::vector<std::uint32_t> entries{0};
+        reached_only_ = true;
+        std::size_t known = 0;
+        for (int round = 0; round < kMaxRounds && known != entries.size(); ++round) {
+            known = entries.size();
+            code_ = x64::decode_reached(stretch_, entries);
+            jumps_.clear();
+            flow_ = follow(x64::steps_of(stretch_, code_.instructions), x64::Reach::known_ways);
+            for (const auto& [s, jumps] : jumps_)
+                entries.insert(entries.end(), jumps.begin(), jumps.end());
+            std::ranges::sort(entries);
+            entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
+        }
+        read_tables();
+        reached_only_ = false;
+        stretch_.data = data_;
+        code_ = data_.empty() ? in_line : x64::decode(stretch_);
+        if (code_.undecoded.empty())
+            return true;
+        code_ = in_line;
+        return false;
+    }
+
     x64::RegisterFlow follow(std::span<const x64::Step> steps, x64::Reach reach) {
         return x64::follow_registers(
             stretch_, steps, [this](const x64::Switch& s) { return jumps_of(s); },
@@ -94,10 +124,18 @@ class TableReader {
 
     /// Where entry `i` leads, if that is an instruction of the function or of a part of it.
     std::optional<Rva> target_of(Rva table, Rva base, std::uint32_t i) const {
-        const auto entry = around_.image.read<std::uint32_t>(table + 4 * i);
+        const Rva at = table + 4 * i;
+        const auto entry = around_.image.read<std::uint32_t>(at);
         if (!entry)
             return std::nullopt;
         const Rva target = base + *entry;
+        if (reached_only_) {
+            const auto in_function = [&](Rva rva) {
+                return rva >= stretch_.begin && rva - stretch_.begin < code_.size;
+            };
+            const bool in_code = in_function(at) && std::ranges::binary_search(code_.instructions, at - stretch_.begin);
+            return in_function(target) && !in_code ? std::optional(target) : std::nullopt;
+        }
         if (target >= stretch_.begin && target - stretch_.begin < code_.size) {
             const bool starts = std::ranges::binary_search(code_.instructions, target - stretch_.begin);
             return starts ? std::optional(target) : std::nullopt;
@@ -199,6 +237,7 @@ class TableReader {
     std::vector<x64::Extent> data_;
     std::vector<JumpTable> list_;
     std::string problem_;
+    bool reached_only_ = false; ///< code_ is only what is reached: entries may lead where nothing is decoded yet
 };
 
 } // namespace
@@ -208,7 +247,7 @@ void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> re
                       CodeMap& map) {
     std::vector<std::size_t> wanted;
     for (std::size_t i = 0; i < map.codes.size(); ++i)
-        if (map.codes[i].takes_image_base || map.codes[i].jumps_by_register)
+        if (map.codes[i].takes_image_base || map.codes[i].jumps_by_register || !map.codes[i].undecoded.empty())
             wanted.push_back(i);
     std::vector<Outcome> outcomes(wanted.size());
     const Surroundings around{image, relocations, landmarks, related, map};

@@ -31,7 +31,46 @@ class Decoding {
         return std::move(code_);
     }
 
+    Code run_reached(std::span<const std::uint32_t> entries) {
+        std::vector<bool> seen(size_, false);
+        std::vector<std::uint32_t> open(entries.begin(), entries.end());
+        while (!open.empty()) {
+            const std::uint32_t block = open.back();
+            open.pop_back();
+            const std::size_t before = code_.references.size();
+            walk_block(block, seen);
+            for (std::size_t i = before; i < code_.references.size(); ++i) {
+                const auto& reference = code_.references[i];
+                const std::uint32_t inside = reference.target - stretch_.begin;
+                if (reference.kind == ReferenceKind::branch && reference.target >= stretch_.begin && inside < size_)
+                    open.push_back(inside);
+            }
+        }
+        std::ranges::sort(code_.instructions);
+        std::ranges::sort(code_.references);
+        code_.undecoded.clear();
+        code_.size = size_;
+        return std::move(code_);
+    }
+
   private:
+    void walk_block(std::uint32_t offset, std::vector<bool>& seen) {
+        bool ended = false;
+        while (!ended && offset < size_ && !seen[offset]) {
+            ZydisDecodedInstruction instruction;
+            ZydisDecoderContext context;
+            if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&shared_decoder(), &context, stretch_.bytes.data() + offset,
+                                                            std::min(size_ - offset, kMaxInstruction), &instruction)))
+                return;
+            seen[offset] = true;
+            if (!take(context, instruction, offset))
+                return;
+            code_.instructions.push_back(offset);
+            offset += instruction.length;
+            ended = is_terminator(instruction);
+        }
+    }
+
     void find_trailing_zeros() {
         zeros_from_ = size_;
         while (zeros_from_ > 0 && stretch_.bytes[zeros_from_ - 1] == 0)
@@ -228,6 +267,10 @@ void Decoding::check_branches() {
 
 Code decode(const Stretch& stretch) {
     return Decoding(stretch).run();
+}
+
+Code decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) {
+    return Decoding(stretch).run_reached(entries);
 }
 
 std::uint32_t fill_at(ByteView bytes) {

@@ -53,6 +53,10 @@ struct Code {
 /// Decodes a stretch linearly. Never fails: see Code::undecoded.
 Code decode(const Stretch& stretch);
 
+/// Decodes what branches reach from `entries` (offsets in the stretch): where tables between instructions stop
+/// decode(), to find the code that uses them. Blocks that cannot be decoded are left out; nothing is checked.
+Code decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries);
+
 /// Length of the fill instruction that `bytes` start with (int3, nop of any length), or 0.
 std::uint32_t fill_at(ByteView bytes);
 /// True if all of `bytes` is fill: CC and NOPs of any length, whole.

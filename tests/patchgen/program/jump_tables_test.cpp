@@ -57,6 +57,18 @@ INSTANTIATE_TEST_SUITE_P(Compilers, JumpTables, testing::Values("clang.dll", "gc
     return name.substr(0, name.find('.'));
 });
 
+TEST(JumpTablesTest, InFrontOfTheCodeThatUsesThemAreNotDecoded) {
+    for (const char* image : {"msvc_style.dll", "unnamed.dll"}) {
+        const auto program = load(image);
+        const auto& function = *named(*program, "table_first");
+        EXPECT_TRUE(function.decoded) << function.undecoded;
+        ASSERT_EQ(function.jump_tables.size(), 1u);
+        EXPECT_EQ(function.jump_tables[0].targets.size(), 4u);
+        for (const std::uint32_t offset : function.instructions)
+            EXPECT_FALSE(function.jump_tables[0].range().contains(function.range.begin + offset));
+    }
+}
+
 TEST(JumpTablesTest, InsideCodeAreNotDecoded) {
     for (const char* image : {"msvc_style.dll", "unnamed.dll"}) {
         const auto program = load(image);
