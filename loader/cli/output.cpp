@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -30,6 +31,13 @@ std::string dump(const Json& json) {
     return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+/// Names come from packages, processes and the shell: none may drive the terminal.
+std::string without_control_characters(std::string text) {
+    std::ranges::replace_if(
+        text, [](unsigned char byte) { return (byte < 0x20 && byte != '\n') || byte == 0x7f; }, '?');
+    return text;
+}
+
 bool print(std::string_view text) {
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
@@ -51,9 +59,9 @@ Exit Output::deliver(const Answer& answer) {
     const Exit exit = answer.error ? exit_of(answer.error->code()) : Exit::done;
     bool told = true;
     if (!options_.quiet && !options_.json_on_stdout())
-        told = print(answer.text);
+        told = print(without_control_characters(answer.text));
     if (answer.error)
-        spdlog::error("{}", text_of(*answer.error));
+        spdlog::error("{}", without_control_characters(text_of(*answer.error)));
     if (options_.json) {
         Json json = {{"result", name_of(exit)}};
         for (const auto& [key, value] : answer.json.items())

@@ -316,5 +316,15 @@ TEST_F(CommandLine, ColoursNothingThatIsNoTerminal) {
     EXPECT_EQ(run.errors.find('\x1b'), std::string::npos);
 }
 
+TEST_F(CommandLine, KeepsControlCharactersOfNamesOffTheTerminal) {
+    const std::string path = file("\x1b[31m.dll", test::unsigned_package());
+    const Ended good = suture({"verify", path, "--allow-unsigned"});
+    EXPECT_EQ(good.exit, 0);
+    EXPECT_NE(good.out.find("?[31m.dll"), std::string::npos) << good.out;
+    const Ended bad = suture({"verify", path});
+    EXPECT_EQ((good.out + good.errors + bad.errors).find('\x1b'), std::string::npos);
+    EXPECT_EQ(suture({"verify", path + "x", "--allow-unsigned"}).errors.find('\x1b'), std::string::npos);
+}
+
 } // namespace
 } // namespace suture::cli
