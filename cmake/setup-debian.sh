@@ -11,7 +11,7 @@ packages=(
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev osslsigncode libclang-rt-19-dev
   # samples: real PE programs, built by two compilers and run by Wine
-  clang-19 lld-19 llvm-19 gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine64 libwine python3
+  clang-19 lld-19 llvm-19 gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine64 libwine python3 openssl util-linux
 )
 
 missing=()

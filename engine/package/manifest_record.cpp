@@ -89,6 +89,19 @@ Result<void> take_identity(ByteCursor& in, Manifest& manifest) {
     return {};
 }
 
+Result<void> take_retired(ByteCursor& in, Manifest& manifest) {
+    SUTURE_TRY(const auto count, in.take<std::uint32_t>());
+    if (count > kMaxFunctions)
+        return malformed(fmt::format("{} retired ranges, at most {} are taken", count, kMaxFunctions));
+    for (std::uint32_t i = 0; i < count; ++i) {
+        RvaRange range;
+        SUTURE_TRY(range.begin.value, in.take<std::uint32_t>());
+        SUTURE_TRY(range.size, in.take<std::uint32_t>());
+        manifest.retired.push_back(range);
+    }
+    return {};
+}
+
 Result<void> take_globals(ByteCursor& in, Manifest& manifest) {
     SUTURE_TRY(const auto count, in.take<std::uint32_t>());
     if (count > kMaxGlobals)
@@ -137,6 +150,11 @@ Bytes encode_manifest_record(const Manifest& manifest) {
     }
     for (const Replacement& function : manifest.functions)
         put_function(out, function);
+    out.put(static_cast<std::uint32_t>(manifest.retired.size()));
+    for (const RvaRange& range : manifest.retired) {
+        out.put(range.begin.value);
+        out.put(range.size);
+    }
     out.put(static_cast<std::uint32_t>(manifest.globals.size()));
     for (const Global& global : manifest.globals) {
         out.put_text(global.name);
@@ -153,6 +171,7 @@ Result<void> decode_manifest_record(ByteView bytes, Manifest& manifest) {
     SUTURE_CHECK(take_identity(in, manifest));
     for (Replacement& function : manifest.functions)
         SUTURE_CHECK(take_function(in, function));
+    SUTURE_CHECK(take_retired(in, manifest));
     SUTURE_CHECK(take_globals(in, manifest));
     if (in.left() != 0)
         return malformed(fmt::format("{} bytes follow the manifest", in.left()));

@@ -110,6 +110,20 @@ Result<void> check_functions(const Manifest& manifest) {
     return {};
 }
 
+Result<void> check_retired(const Manifest& manifest) {
+    if (manifest.retired.size() > kMaxFunctions)
+        return malformed(
+            fmt::format("{} retired ranges, at most {} are taken", manifest.retired.size(), kMaxFunctions));
+    std::uint64_t previous_end = 0;
+    for (const RvaRange& range : manifest.retired) {
+        if (range.size == 0 || range.begin.value < previous_end || !in_one_section(manifest, range))
+            return malformed(fmt::format("the retired range at 0x{:x} is empty, out of order or outside the code",
+                                         range.begin.value));
+        previous_end = range.end();
+    }
+    return {};
+}
+
 Result<void> check_fixups(const Manifest& manifest) {
     if (manifest.fixups.size() > kMaxFixups)
         return malformed(fmt::format("{} fixups, at most {} are taken", manifest.fixups.size(), kMaxFixups));
@@ -143,6 +157,7 @@ Result<void> check_globals(const Manifest& manifest) {
 Result<void> check_manifest(const Manifest& manifest) {
     SUTURE_CHECK(check_identity(manifest));
     SUTURE_CHECK(check_functions(manifest));
+    SUTURE_CHECK(check_retired(manifest));
     SUTURE_CHECK(check_fixups(manifest));
     return check_globals(manifest);
 }

@@ -65,6 +65,10 @@ struct Manifest {
     std::array<std::uint8_t, 20> baseline_sha1{};   ///< of the baseline file
     std::vector<pe::SectionIdentity> sections;      ///< the baseline's executable sections
     std::vector<Replacement> functions;             ///< ascending by `baseline`
+    /// Further code of the baseline that runs only on behalf of functions that change: their cold parts, and functions
+    /// that the update no longer has. It is not redirected, but no thread may be in it at a commit. Ascending, not
+    /// overlapping.
+    std::vector<RvaRange> retired;
     std::vector<Fixup> fixups;                      ///< ascending by `source`
     std::vector<Global> globals;                    ///< ascending by `at`
 

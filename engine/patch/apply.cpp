@@ -68,8 +68,10 @@ Result<Placement> choose_placement(target::Target& target, const Job& job, std::
     const isa::Isa& isa = *isa::isa_for(job.package->manifest().machine);
     SUTURE_TRY(const auto regions, target.regions());
     Placement placement;
-    placement.block = job.before ? job.before->block : block_for(job.package->manifest());
-    if (!job.before) {
+    if (job.before) {
+        placement.block = job.before->block;
+    } else {
+        SUTURE_TRY(placement.block, block_for(job.package->manifest()));
         SUTURE_TRY(placement.block.base,
                    find_gap(regions, taken, job.module, placement.block.whole().size, isa.reach()));
         taken.push_back(placement.block.whole());
@@ -150,13 +152,17 @@ Result<void> take_out(target::Target& target, Job& job) {
     return {};
 }
 
-Error undone(target::Target& target, std::vector<Job>& jobs, Error error) {
+/// `first` is true where nothing of the process was patched before.
+Error undone(target::Target& target, std::vector<Job>& jobs, bool first, Error error) {
     for (Job& job : jobs)
         if (auto out = take_out(target, job); !out && out.error().code() != Code::target_gone)
             return Error(Code::needs_recover,
                          fmt::format("what had been prepared could not be taken out ({})", out.error().detail()))
                 .in_image(job.module.name)
                 .caused_by(std::move(error));
+    if (first && error.code() != Code::target_gone)
+        if (auto left = target.leave(); !left && left.error().code() != Code::target_gone)
+            return Error(Code::needs_recover, left.error().detail()).caused_by(std::move(error));
     return error;
 }
 
@@ -257,12 +263,13 @@ Result<Report> apply(target::Target& target, std::span<const package::Package> p
     }
     for (Job& job : jobs)
         if (auto placed = place(target, job); !placed)
-            return fail(undone(target, jobs, in_module(std::move(placed).error(), job)));
+            return fail(undone(target, jobs, ledgers.empty(), in_module(std::move(placed).error(), job)));
     report.prepare = target.now() - started;
 
     bool switched = false;
     if (auto done = commit_all(target, jobs, ledgers, options, started + options.timeout, report, switched); !done)
-        return fail(switched ? std::move(done).error() : undone(target, jobs, std::move(done).error()));
+        return fail(switched ? std::move(done).error()
+                             : undone(target, jobs, ledgers.empty(), std::move(done).error()));
     for (const Job& job : jobs) {
         SUTURE_CHECK(verify_ledger(target, job.plan.committed));
         report.modules.push_back({job.module.name, job.module.range.begin, job.package->manifest().functions.size(),

@@ -9,8 +9,11 @@ namespace suture::patch {
 
 namespace {
 
-// Room for the texts that a ledger keeps; longer ones are cut when they are written.
-constexpr std::size_t kMaxText = 256;
+// What of a version's id is kept; a longer one is cut when it is written.
+constexpr std::size_t kMaxId = 256;
+// A file name of 255 UTF-16 units, as UTF-8.
+constexpr std::size_t kMaxModule = 765;
+constexpr std::size_t kMaxRetired = 1u << 16;
 constexpr std::size_t kMaxVersions = 4096;
 constexpr std::size_t kMaxSections = 96;
 // The longest site: 15 bytes of a last instruction that starts at byte 4.
@@ -32,8 +35,8 @@ class Writer {
         number(static_cast<std::uint16_t>(view.size()));
         bytes(view);
     }
-    void text(std::string_view text) {
-        text = text.substr(0, kMaxText);
+    void text(std::string_view text, std::size_t limit) {
+        text = text.substr(0, limit);
         short_bytes({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
     }
     void range(VaRange range) {
@@ -75,8 +78,8 @@ class Reader {
         const std::size_t size = count<std::uint16_t>(limit);
         return bytes(size).copy();
     }
-    std::string text() {
-        const Bytes raw = short_bytes(kMaxText);
+    std::string text(std::size_t limit) {
+        const Bytes raw = short_bytes(limit);
         return std::string(raw.begin(), raw.end());
     }
     VaRange range() {
@@ -142,7 +145,7 @@ LedgerFunction read_function(Reader& in) {
 
 void write_version(Writer& out, const LedgerVersion& version) {
     out.number(version.sequence);
-    out.text(version.id);
+    out.text(version.id, kMaxId);
     out.bytes(version.package.bytes);
     out.range(version.image);
     out.number(static_cast<std::uint16_t>(version.pages.size()));
@@ -151,6 +154,11 @@ void write_version(Writer& out, const LedgerVersion& version) {
         out.number(static_cast<std::uint8_t>(pages.protection));
         out.bytes(pages.digest.bytes);
     }
+    out.number(static_cast<std::uint32_t>(version.retired.size()));
+    for (const RvaRange& range : version.retired) {
+        out.number(range.begin.value);
+        out.number(range.size);
+    }
     for (const Va cell : version.cells)
         out.number(cell.value);
 }
@@ -158,7 +166,7 @@ void write_version(Writer& out, const LedgerVersion& version) {
 LedgerVersion read_version(Reader& in, std::size_t functions) {
     LedgerVersion version;
     version.sequence = in.number<std::uint32_t>();
-    version.id = in.text();
+    version.id = in.text(kMaxId);
     version.package = in.digest();
     version.image = in.range();
     const auto pages = in.count<std::uint16_t>(kMaxPages);
@@ -168,6 +176,12 @@ LedgerVersion read_version(Reader& in, std::size_t functions) {
         const auto protection = in.count<std::uint8_t>(static_cast<std::uint8_t>(target::Protection::read_execute));
         one.protection = static_cast<target::Protection>(protection);
         one.digest = in.digest();
+    }
+    const auto retired = in.count<std::uint32_t>(kMaxRetired);
+    for (std::size_t i = 0; i < retired && in.ok(); ++i) {
+        RvaRange& range = version.retired.emplace_back();
+        range.begin = Rva{in.number<std::uint32_t>()};
+        range.size = in.number<std::uint32_t>();
     }
     for (std::size_t i = 0; i < functions && in.ok(); ++i)
         version.cells.push_back(Va{in.number<std::uint64_t>()});
@@ -204,7 +218,7 @@ Bytes serialize(const Ledger& ledger) {
     out.number(ledger.block.base.value);
     out.number(ledger.block.stub_pages);
     out.number(ledger.block.ledger_pages);
-    out.text(ledger.module);
+    out.text(ledger.module, kMaxModule);
     out.range(ledger.module_range);
     out.number(ledger.baseline.time_date_stamp);
     out.number(ledger.baseline.checksum);
@@ -249,7 +263,7 @@ Result<Ledger> parse_ledger(ByteView bytes) {
     in.require(ledger.block.stub_pages > 0 && ledger.block.ledger_pages > 0);
     in.require(ledger.block.base.value % kPage == 0);
     in.require(ledger.block.base.value < (std::uint64_t{1} << 48));
-    ledger.module = in.text();
+    ledger.module = in.text(kMaxModule);
     ledger.module_range = in.range();
     ledger.baseline.time_date_stamp = in.number<std::uint32_t>();
     ledger.baseline.checksum = in.number<std::uint32_t>();
@@ -312,12 +326,13 @@ Result<Bytes> committed_bytes(const Ledger& ledger) {
     return bytes;
 }
 
-std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections) {
-    constexpr std::uint64_t kFixed = 128 + kMaxText;
+std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections, std::size_t retired) {
+    constexpr std::uint64_t kFixed = 128 + kMaxModule;
     constexpr std::uint64_t kPerSection = 24;
     constexpr std::uint64_t kPerFunction = 21 + 2 + kMaxEntryBytes + 2 + kMaxPadBytes;
-    constexpr std::uint64_t kPerVersion = 40 + kMaxText + kMaxPages * 33;
-    return kFixed + sections * kPerSection + functions * kPerFunction + versions * (kPerVersion + functions * 8);
+    constexpr std::uint64_t kPerVersion = 44 + kMaxId + kMaxPages * 33;
+    return kFixed + sections * kPerSection + functions * kPerFunction +
+           versions * (kPerVersion + (functions + retired) * 8);
 }
 
 Result<std::vector<Ledger>> find_ledgers(target::Target& target) {

@@ -40,6 +40,7 @@ struct LedgerVersion {
     Digest package;                 ///< of the package file, without its certificates
     VaRange image;                  ///< where the package image is mapped
     std::vector<LedgerPages> pages; ///< ascending
+    std::vector<RvaRange> retired;  ///< package::Manifest::retired
     /// One per function of the ledger: where a call leads. Va{0}: to the continuation.
     std::vector<Va> cells;
 
@@ -87,8 +88,8 @@ Result<Ledger> parse_ledger(ByteView bytes);
 /// Content of block.committed(): the cells in force and the ledger that says so. Error: block_full.
 Result<Bytes> committed_bytes(const Ledger& ledger);
 
-/// Bytes that ledgers with this many functions and versions need at most.
-std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections);
+/// Bytes that ledgers with this many functions, versions, sections and retired ranges per version need at most.
+std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections, std::size_t retired);
 
 /// All ledgers that lie in the target, ascending by block. A block whose ledger cannot be read is reported as an error:
 /// ledger_damaged with its address.

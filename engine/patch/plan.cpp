@@ -90,6 +90,7 @@ LedgerVersion version_of(const package::Package& package, std::span<const target
     version.sequence = package.manifest().sequence;
     version.id = package.manifest().id;
     version.package = package.digest();
+    version.retired = package.manifest().retired;
     version.image = {image, pages_up(package.image().size_of_image())};
     for (const target::Mapping& mapping : mappings)
         version.pages.push_back({mapping.range, mapping.protection, digest_of_mapping(mapping)});
@@ -117,12 +118,15 @@ void add_functions(Ledger& ledger, LedgerVersion& version, const package::Manife
 
 } // namespace
 
-Block block_for(const package::Manifest& manifest) {
+Result<Block> block_for(const package::Manifest& manifest) {
     const std::size_t functions = manifest.functions.size() * 2 + 16;
     Block block;
     block.stub_pages = static_cast<std::uint32_t>(functions / Block::kStubsPerPage + 1);
     block.ledger_pages = static_cast<std::uint32_t>(
-        pages_up(ledger_size(functions, kVersionsReserved, manifest.sections.size())) / kPage);
+        pages_up(ledger_size(functions, kVersionsReserved, manifest.sections.size(), manifest.retired.size())) / kPage);
+    if (block.stub_pages > Block::kMaxStubPages || block.ledger_pages > Block::kMaxLedgerPages)
+        return fail(Error(Code::block_full, fmt::format("the package replaces {} functions", manifest.functions.size()))
+                        .in_image(manifest.module));
     return block;
 }
 

@@ -42,8 +42,8 @@ struct Plan {
 };
 
 /// How much of a block a package needs, for a module without one: twice its functions and some more, so that
-/// cumulative hotpatches find room.
-Block block_for(const package::Manifest& manifest);
+/// cumulative hotpatches find room. Error: block_full (more functions than a block can hold).
+Result<Block> block_for(const package::Manifest& manifest);
 
 /// Pure: the plan follows from its arguments alone. `ledger` is the module's ledger or nullptr. The package must have
 /// passed check_identity() against `snapshot`. Errors: branch_out_of_reach, block_full, site_unproved,

@@ -49,6 +49,7 @@ void forbid_sites(std::vector<Forbidden>& forbidden, const Ledger& ledger, std::
 void forbid_bodies(std::vector<Forbidden>& forbidden, const Ledger& ledger, const Ledger& next,
                    std::span<const FunctionName> names) {
     bool image_left = false;
+    bool baseline_left = false;
     for (std::size_t i = 0; i < next.functions.size(); ++i) {
         const Va before = i < ledger.functions.size() ? ledger.destination(i, ledger.active) : next.continuation(i);
         if (before == next.destination(i, next.active))
@@ -57,6 +58,7 @@ void forbid_bodies(std::vector<Forbidden>& forbidden, const Ledger& ledger, cons
             image_left = true;
             continue;
         }
+        baseline_left = true;
         const LedgerFunction& function = next.functions[i];
         const std::string name = name_of(ledger, function.site.entry, names);
         // The first byte may be stood upon: from there a thread goes through the site.
@@ -65,6 +67,9 @@ void forbid_bodies(std::vector<Forbidden>& forbidden, const Ledger& ledger, cons
         forbidden.push_back(
             {{next.block.continuation(static_cast<std::uint32_t>(i + 1)), isa::Isa::kContinuationSize}, name});
     }
+    if (const LedgerVersion* version = next.version(next.active); version && baseline_left)
+        for (const RvaRange& range : version->retired)
+            forbidden.push_back({{address(ledger, range.begin), range.size}, name_of(ledger, range.begin, names)});
     if (!image_left)
         return;
     if (const LedgerVersion* version = ledger.version(ledger.active))

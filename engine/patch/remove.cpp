@@ -65,7 +65,9 @@ Result<Report> remove(target::Target& target, std::string_view module, const Opt
             ranges.push_back(pages.range);
     ranges.push_back(before.block.whole()); // the ledger goes last
     SUTURE_CHECK(target.unmap(ranges));
-    SUTURE_CHECK(target.leave());
+    SUTURE_TRY(const auto others, find_ledgers(target));
+    if (others.empty())
+        SUTURE_CHECK(target.leave());
     report.modules.push_back({before.module, before.module_range.begin, 0, 0, "removed"});
     return report;
 }

@@ -276,6 +276,15 @@ std::string_view name_of(Verdict verdict) {
     return "refused";
 }
 
+/// Images that hold data or forwarders alone, which nothing can redirect.
+ChangeSet compare_without_code(const program::Program& baseline, const program::Program& updated) {
+    ChangeSet result;
+    if (baseline.file() != updated.file())
+        result.refusals.push_back(
+            Error(Code::image_unsupported, "the files differ, and neither holds a function").in_image(updated.path()));
+    return result;
+}
+
 ChangeSet compare(const program::Program& baseline, const program::Program& updated) {
     if (auto unrelated = check_related(baseline, updated)) {
         ChangeSet result;
@@ -284,6 +293,8 @@ ChangeSet compare(const program::Program& baseline, const program::Program& upda
         result.refusals.push_back(std::move(*unrelated));
         return result;
     }
+    if (baseline.functions().empty() && updated.functions().empty())
+        return compare_without_code(baseline, updated);
     return Comparison(baseline, updated).run();
 }
 

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace suture::emit {
 
@@ -43,6 +44,26 @@ Result<package::Replacement> replacement_of(const program::Program& baseline, co
     return result;
 }
 
+/// Code of the baseline that runs only on behalf of changed functions: what no function of the updated image is, and
+/// the counterparts of what is emitted without being redirected.
+std::vector<RvaRange> retired_code(const program::Program& baseline, const diff::ChangeSet& changes) {
+    std::unordered_set<Rva> emitted;
+    std::unordered_set<Rva> stays;
+    for (const diff::EmittedFunction& function : changes.functions) {
+        emitted.insert(function.updated->range.begin);
+        if (function.baseline)
+            stays.insert(function.baseline->range.begin);
+    }
+    for (const auto& [old, updated] : changes.matches)
+        if (!emitted.contains(updated))
+            stays.insert(old);
+    std::vector<RvaRange> retired;
+    for (const program::Function& function : baseline.functions())
+        if (!stays.contains(function.range.begin))
+            retired.push_back(function.range);
+    return retired;
+}
+
 } // namespace
 
 std::string file_name_of(std::string_view path) {
@@ -74,6 +95,7 @@ Result<package::Manifest> make_manifest(const program::Program& baseline, const 
         manifest.functions.push_back(std::move(replacement));
     }
     std::ranges::sort(manifest.functions, {}, &package::Replacement::baseline);
+    manifest.retired = retired_code(baseline, changes);
     for (const diff::EmittedData& data : changes.data)
         if (data.object.writable)
             manifest.globals.push_back({data.object.names.empty() ? std::string() : data.object.names.front(),

@@ -84,8 +84,10 @@ Result<void> BuiltProgram::refuse_what_is_not_understood() const {
                                     section.range.begin.value));
         has_code |= section.initialised_size() != 0;
     }
-    if (!has_code)
-        return fail(Code::image_unsupported, "it has no executable section");
+    // Images of data or forwarders alone have nothing to redirect, and say so themselves.
+    const bool claims_code = image_.entry_point().value != 0 || image_.directory(pe::Directory::exceptions).size != 0;
+    if (!has_code && claims_code)
+        return fail(Code::image_unsupported, "it has an entry point or unwind data, but no executable section");
     return {};
 }
 

@@ -97,7 +97,8 @@ void digest(const Arguments& arguments) {
         std::uint64_t to = 0;
         char dash = 0;
         fields >> std::hex >> from >> dash >> to >> rights;
-        if (rights[0] != 'r' || rights[1] != '-')
+        constexpr std::uint64_t kSharedUserData = 0x7ffe'0000; // holds the clock of Windows
+        if (rights[0] != 'r' || rights[1] != '-' || from == kSharedUserData)
             continue;
         if (from != end || rights.substr(0, 3) != protection) {
             flush();

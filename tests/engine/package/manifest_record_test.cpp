@@ -35,6 +35,7 @@ TEST(ManifestRecord, WritesFieldsInTheirOrder) {
                                      0x00, 0x10, 0, 0, // SizeOfImage
                                      0,                // has_pdb
                                      0, 0,             // sections
+                                     0, 0, 0, 0,       // retired ranges
                                      0, 0, 0, 0}));    // globals
 }
 
@@ -47,6 +48,7 @@ TEST(ManifestRecord, GivesBackWhatWasWritten) {
     EXPECT_EQ(read.baseline.pdb_guid, manifest.baseline.pdb_guid);
     EXPECT_EQ(read.sections, manifest.sections);
     EXPECT_EQ(read.functions, manifest.functions);
+    EXPECT_EQ(read.retired, manifest.retired);
     EXPECT_EQ(read.globals, manifest.globals);
 }
 
@@ -75,8 +77,10 @@ TEST(ManifestRecord, RefusesFieldsThatCannotBe) {
              Case{"has_pdb: without a GUID", 10, {1}},
              Case{"number of sections: more than the limit", 11, {97, 0}},
              Case{"number of sections: more than follow", 11, {1, 0}},
-             Case{"number of globals: more than the limit", 13, {1, 0, 1, 0}},
-             Case{"number of globals: more than follow", 13, {1, 0, 0, 0}},
+             Case{"number of retired ranges: more than the limit", 13, {1, 0, 1, 0}},
+             Case{"number of retired ranges: more than follow", 13, {2, 0, 0, 0}},
+             Case{"number of globals: more than the limit", 17, {1, 0, 1, 0}},
+             Case{"number of globals: more than follow", 17, {1, 0, 0, 0}},
          }) {
         Bytes record = small_record();
         std::ranges::copy(c.bytes, record.begin() + static_cast<std::ptrdiff_t>(c.at));
@@ -88,7 +92,7 @@ TEST(ManifestRecord, RefusesFieldsThatCannotBe) {
     // In a function: behind name (2), sizes (8) and digest (16) stand kind, flags and the number of displaced bytes.
     const Manifest manifest = one_function().manifest;
     const Bytes record = encode_manifest_record(manifest);
-    const std::size_t kind_at = record.size() - 4 - (3 + 2 + 4 + 5);
+    const std::size_t kind_at = record.size() - 8 - (3 + 2 + 4 + 5);
     for (const Case& c : {
              Case{"kind of site: none", kind_at, {0}},
              Case{"kind of site: unknown", kind_at, {6}},

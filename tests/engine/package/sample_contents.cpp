@@ -136,6 +136,8 @@ Contents everything() {
         {FixupKind::absolute64, {0x2020}, {0x6000}, 0},
         {FixupKind::absolute64, {0x3018}, {0x1300}, 0x7fffffff},
     };
+
+    manifest.retired = {{{0x1600}, 0x20}, {{0x5100}, 1}};
     manifest.globals = {{"puls_zähler", {0x3000}, 8}, {"", {0x3020}, 1}, {"buffer", {0x4000}, 0x2210}};
     contents.runtime_functions.push_back({{kText + 0x40u, 0x20}, {0x2000}});
     return contents;

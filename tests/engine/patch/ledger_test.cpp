@@ -20,12 +20,13 @@ Ledger sample() {
         {{isa::SiteKind::x64_prologue, Rva{0x1020}, 5, {}, 6}, 16, {0x53, 0x55, 0x48, 0x83, 0xec, 0x20}, {}},
         {{isa::SiteKind::x64_padded, Rva{0x1050}, 2, Rva{0x104b}, 2}, 6, {0x66, 0x90}, Bytes(5, 0xcc)}};
     ledger.versions = {
-        {1, "one", digest_of(Bytes{2}), {Va{0x7ff6'0020'0000}, 0x3000}, {}, {Va{0x7ff6'0020'1000}, {}, {}}},
+        {1, "one", digest_of(Bytes{2}), {Va{0x7ff6'0020'0000}, 0x3000}, {}, {}, {Va{0x7ff6'0020'1000}, {}, {}}},
         {2,
          "two",
          digest_of(Bytes{3}),
          {Va{0x7ff6'0030'0000}, 0x3000},
          {{{Va{0x7ff6'0030'0000}, 0x1000}, target::Protection::read_execute, digest_of(Bytes{4})}},
+         {{Rva{0x1060}, 0x20}},
          {Va{0x7ff6'0030'1000}, Va{0x7ff6'0030'1010}, {}}}};
     return ledger;
 }
@@ -52,7 +53,7 @@ TEST(LedgerTest, RefusesEverySingleByteThatDiffersAndEveryTruncation) {
 
 TEST(LedgerTest, FitsWhatItsSizeSays) {
     const Ledger ledger = sample();
-    EXPECT_LE(serialize(ledger).size(), ledger_size(3, 2, 1));
+    EXPECT_LE(serialize(ledger).size(), ledger_size(3, 2, 1, 1));
 }
 
 TEST(LedgerTest, CellsFollowTheActiveVersionAndFallBackToContinuations) {

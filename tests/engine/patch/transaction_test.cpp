@@ -320,6 +320,15 @@ TEST_F(TransactionTest, WaitsUntilNoThreadIsInsideAFunctionThatChanges) {
     expect_version(1);
 }
 
+TEST_F(TransactionTest, WaitsUntilNoThreadIsInCodeThatRunsOnlyOnBehalfOfChangedFunctions) {
+    package::Contents with_part = contents(1);
+    with_part.manifest.retired = {{kOther, 6}};
+    thread_at(kBase + kOther.value, 2);
+    const auto report = apply_file(write(with_part));
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(report->attempts, 3u);
+}
+
 TEST_F(TransactionTest, AThreadAboutToEnterAFunctionIsNotInTheWay) {
     thread_at(kBase + kPrologue.value, 1000);
     const auto report = apply_sequence(1);

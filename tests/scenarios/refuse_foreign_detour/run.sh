@@ -6,4 +6,4 @@ make_package heartbeat heartbeat.dll
 start_service
 target-tool detour "$pid" heartbeat.dll "$package" ws2_32.dll
 refuses 4 foreign-detour "$package" --pid "$pid" --allow-unsigned
-says ws2_32.dll+0x
+says WS2_32.dll+0x
