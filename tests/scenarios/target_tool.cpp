@@ -200,7 +200,7 @@ void flip_all(const Arguments& arguments) {
     const Bytes file = read_file(arguments.at(0));
     need(package::Package::parse(file));
     for (std::size_t i = 0; i < file.size(); ++i)
-        for (const std::uint8_t change : {0x01, 0x80, 0xff}) {
+        for (const std::uint8_t change : Bytes{0x01, 0x80, 0xff}) {
             Bytes damaged = file;
             damaged[i] = static_cast<std::uint8_t>(damaged[i] ^ change);
             if (package::Package::parse(damaged))
