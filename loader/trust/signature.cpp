@@ -27,8 +27,13 @@ Result<void> check_digest(const pe::Image& image, const CertificateTable& table,
 
 /// The certificate whose key made the signature; it belongs to `data`.
 Result<X509*> check_signature(const SignedData& data) {
-    const OwnedBio content = bio_of(data.content);
-    if (!content || PKCS7_verify(data.pkcs7.get(), nullptr, nullptr, content.get(), nullptr, PKCS7_NOVERIFY) != 1)
+    // Behind a filter: of a memory reader PKCS7_verify makes a copy, and some of its failures leak it.
+    const OwnedBio content(BIO_new(BIO_f_null()));
+    OwnedBio bytes = bio_of(data.content);
+    if (!content || !bytes)
+        return fail(Code::signature_invalid, openssl_reason());
+    BIO_push(content.get(), bytes.release());
+    if (PKCS7_verify(data.pkcs7.get(), nullptr, nullptr, content.get(), nullptr, PKCS7_NOVERIFY) != 1)
         return fail(Code::signature_invalid, openssl_reason());
     STACK_OF(X509)* certificates = PKCS7_get0_signers(data.pkcs7.get(), nullptr, 0);
     X509* signer = sk_X509_num(certificates) == 1 ? sk_X509_value(certificates, 0) : nullptr;

@@ -21,7 +21,7 @@ one() {
   [ ! -e "$out.package" ] || { echo "create $image: wrote a package for no change" >&2; return 1; }
   "$SUTURE_BIN/patchgen" check "$image" --quiet --json "$out.json" >"$out.log" 2>&1 || {
     echo "check $image: $(tail -n 3 "$out.log")" >&2; return 1; }
-  python3 -c 'import json, sys; report = json.load(open(sys.argv[1])); print(report["functions"], report["redirectable"])' "$out.json"
+  rm -f "$out.log"
 }
 export -f one
 export SUTURE_BIN
@@ -29,12 +29,22 @@ export SUTURE_BIN
 started=$(date +%s)
 failed=0
 find "$folder" -maxdepth 1 -name '*.dll' | LC_ALL=C sort |
-  xargs -P "$(nproc)" -I{} bash -c 'one "$1" "$2"' _ {} "$work" >"$work/lines" || failed=1
+  xargs -P "$(nproc)" -I{} bash -c 'one "$1" "$2"' _ {} "$work" || failed=1
 seconds=$(($(date +%s) - started))
-awk -v seconds="$seconds" '
-  { images++; functions += $1; redirectable += $2 }
-  END {
-    printf "wine images: %d images, %d functions, %d redirectable (%.3f %%), %d s\n",
-      images, functions, redirectable, functions ? 100 * redirectable / functions : 0, seconds
-    exit images < 100 }' "$work/lines"
+python3 - "$work" "$seconds" <<'TOTALS'
+import collections, glob, json, sys
+reports = [json.load(open(path)) for path in glob.glob(sys.argv[1] + "/*.json")]
+functions = sum(report["functions"] for report in reports)
+redirectable = sum(report["redirectable"] for report in reports)
+sites, refused = collections.Counter(), collections.Counter()
+for report in reports:
+    sites.update(report["sites"])
+    refused.update(one["reason"] for one in report["refused"])
+share = lambda count: f"{100 * count / max(functions, 1):.2f} %"
+print(f"wine images: {len(reports)} images, {functions} functions, {redirectable} redirectable ({share(redirectable)}), "
+      f"{sys.argv[2]} s")
+print("  sites:", ", ".join(f"{name} {count} ({share(count)})" for name, count in sites.most_common()))
+print("  refused:", ", ".join(f"{reason} {count}" for reason, count in refused.most_common()) or "none")
+sys.exit(0 if len(reports) >= 100 and redirectable <= functions else 1)
+TOTALS
 exit "$failed"
