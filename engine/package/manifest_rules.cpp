@@ -73,6 +73,8 @@ Result<void> check_site(const Manifest& manifest, const Replacement& function) {
     if (site.displaced == 0 || site.displaced > kMaxDisplaced || (site.displaced < site.entry_size) != is_tail ||
         (for_arm64 && site.displaced != site.entry_size))
         return malformed(fmt::format("{} bytes are displaced", site.displaced));
+    if (is_tail ? site.displaced != function.baseline_size : site.displaced > function.baseline_size)
+        return malformed("the site is not within its function");
     if (function.entry_bytes.size() != entry_range(site).size)
         return malformed(fmt::format("{} bytes of the entry are given", function.entry_bytes.size()));
     if (function.pad_bytes.size() != (site.uses_pad() ? isa::Isa::kPadSize : 0) ||

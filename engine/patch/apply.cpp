@@ -17,7 +17,9 @@ namespace {
 struct Job {
     const package::Package* package = nullptr;
     target::Module module;
-    std::optional<Ledger> before; ///< as found
+    std::unique_ptr<const Snapshot> snapshot; ///< what the checks were made against
+    std::vector<target::Module> providers;    ///< modules that imports were resolved in
+    std::optional<Ledger> before;             ///< as found
     Plan plan;
     bool placed = false; ///< pages were mapped or replaced: an undo has something to do
 };
@@ -100,8 +102,8 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
         SUTURE_TRY(known, check_sequence(package, *ledger));
     }
     SUTURE_CHECK(check_minimum(manifest, job.before ? job.before->active : 0));
-    SUTURE_TRY(const auto snapshot, Snapshot::take(target, job.module));
-    SUTURE_CHECK(check_identity(target, manifest, *snapshot, job.before ? &*job.before : nullptr));
+    SUTURE_TRY(job.snapshot, Snapshot::take(target, job.module));
+    SUTURE_CHECK(check_identity(target, manifest, *job.snapshot, job.before ? &*job.before : nullptr));
     if (job.before)
         SUTURE_CHECK(verify_ledger(target, *job.before));
     if (known) {
@@ -110,14 +112,18 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
         SUTURE_TRY(job.plan.commit, commit_of(job.plan.committed, manifest.sequence));
         return job;
     }
-    SUTURE_TRY(const auto imports, resolve_imports(target, package));
+    SUTURE_TRY(auto imports, resolve_imports(target, package));
+    job.providers = std::move(imports.providers);
     SUTURE_TRY(const Placement placement, choose_placement(target, job, taken));
-    SUTURE_TRY(job.plan, make_plan(package, *snapshot, job.before ? &*job.before : nullptr, placement, imports));
+    SUTURE_TRY(job.plan,
+               make_plan(package, *job.snapshot, job.before ? &*job.before : nullptr, placement, imports.slots));
     return job;
 }
 
 /// Puts everything in place without changing behaviour.
 Result<void> place(target::Target& target, Job& job) {
+    if (job.before)
+        SUTURE_CHECK(check_in_force(target, *job.before));
     for (const target::Mapping& mapping : job.plan.replacements) {
         job.placed = true;
         SUTURE_CHECK(target.replace(mapping));
@@ -154,6 +160,8 @@ Result<void> take_out(target::Target& target, Job& job) {
 
 /// `first` is true where nothing of the process was patched before.
 Error undone(target::Target& target, std::vector<Job>& jobs, bool first, Error error) {
+    if (error.code() == Code::needs_recover)
+        return error; // sites may lead to what was placed: it must stay
     for (Job& job : jobs)
         if (auto out = take_out(target, job); !out && out.error().code() != Code::target_gone)
             return Error(Code::needs_recover,
@@ -172,8 +180,9 @@ class Switch {
     Switch(target::Target& target, target::Stop& stop) : target_(target), stop_(stop) {}
 
     Result<void> run(std::span<Job> jobs, Report& report) {
+        SUTURE_TRY(const auto modules, target_.modules());
         for (const Job& job : jobs)
-            if (auto same = still_as_planned(job); !same)
+            if (auto same = still_as_planned(job, modules); !same)
                 return same;
         const auto done = forward(jobs, report);
         if (done)
@@ -184,7 +193,24 @@ class Switch {
     }
 
   private:
-    Result<void> still_as_planned(const Job& job) {
+    /// What was checked before the stop must still hold: time has passed, in which modules can come and go.
+    Result<void> still_as_planned(const Job& job, std::span<const target::Module> modules) {
+        const auto loaded = [&](const target::Module& module) {
+            return std::ranges::any_of(modules, [&](const target::Module& one) {
+                return one.range == module.range && target::same_file_name(one.name, module.name);
+            });
+        };
+        if (!loaded(job.module))
+            return fail(in_module(Error(Code::module_not_loaded, "it was unloaded during the operation"), job));
+        for (const target::Module& provider : job.providers)
+            if (!loaded(provider))
+                return fail(in_module(
+                    Error(Code::import_unavailable, fmt::format("{} was unloaded during the operation", provider.name)),
+                    job));
+        SUTURE_CHECK(check_in_force(target_, job.plan.prepared));
+        SUTURE_CHECK(same_as_snapshot(job, {Rva{0}, std::min(job.snapshot->image().size_of_headers(), kPage)}));
+        for (const package::Replacement& function : job.package->manifest().functions)
+            SUTURE_CHECK(same_as_snapshot(job, {function.baseline, function.baseline_size}));
         for (const SiteWrite& write : job.plan.sites) {
             SUTURE_TRY(const Bytes found, target::read_bytes(target_, write.at, write.before.size()));
             if (found != write.before)
@@ -192,6 +218,16 @@ class Switch {
                     in_module(Error(Code::identity_function_differs, "its entry changed during the operation"), job)
                         .at(Rva{static_cast<std::uint32_t>(write.at - job.module.range.begin)}));
         }
+        return {};
+    }
+
+    Result<void> same_as_snapshot(const Job& job, RvaRange range) {
+        const auto expected = job.snapshot->image().bytes_at(range.begin, range.size);
+        SUTURE_TRY(const Bytes found,
+                   target::read_bytes(target_, job.module.range.begin + range.begin.value, range.size));
+        if (!expected || !(ByteView(found) == *expected))
+            return fail(in_module(Error(Code::identity_function_differs, "it changed during the operation"), job)
+                            .at(range.begin));
         return {};
     }
 
@@ -207,18 +243,36 @@ class Switch {
             SUTURE_CHECK(target_.replace(job.plan.commit));
         }
         report.commit = target_.now() - started;
+        for (const SiteWrite* write : written_) {
+            SUTURE_TRY(const Bytes found, target::read_bytes(target_, write->at, write->after.size()));
+            if (found != write->after)
+                return fail(Code::verification_failed, "a site does not hold what was written");
+        }
+        for (const Job* job : committed_)
+            SUTURE_CHECK(check_in_force(target_, job->plan.committed));
         return {};
     }
 
+    /// Puts back as much as can be put back; the first failure is told.
     Result<void> backward() {
-        for (auto job = committed_.rbegin(); job != committed_.rend(); ++job) {
-            Ledger ledger = (*job)->plan.prepared;
-            SUTURE_TRY(const target::Mapping cells, commit_of(ledger, ledger.active));
-            SUTURE_CHECK(target_.replace(cells));
-        }
+        Result<void> outcome;
+        const auto keep = [&](Result<void> result) {
+            if (outcome && !result)
+                outcome = std::move(result);
+        };
+        for (auto job = committed_.rbegin(); job != committed_.rend(); ++job)
+            keep(put_back(**job));
         for (auto write = written_.rbegin(); write != written_.rend(); ++write)
-            SUTURE_CHECK(stop_.write_code((*write)->at, (*write)->before));
-        return {};
+            keep(stop_.write_code((*write)->at, (*write)->before));
+        return outcome;
+    }
+
+    Result<void> put_back(const Job& job) {
+        if (check_in_force(target_, job.plan.prepared))
+            return {}; // the commit did not take place
+        Ledger ledger = job.plan.prepared;
+        SUTURE_TRY(const target::Mapping cells, commit_of(ledger, ledger.active));
+        return target_.replace(cells);
     }
 
     target::Target& target_;

@@ -39,8 +39,11 @@ class Resolver {
             });
             if (found == exports->end())
                 return fail(unavailable(wanted, fmt::format("{} does not export it", module->name)));
-            if (found->forwarder.empty())
+            if (found->forwarder.empty()) {
+                if (std::ranges::find(providers_, module->range, &target::Module::range) == providers_.end())
+                    providers_.push_back(*module);
                 return module->range.begin + found->rva.value;
+            }
             const std::size_t dot = found->forwarder.rfind('.');
             if (dot == std::string::npos)
                 return fail(unavailable(wanted, "its forwarder is malformed"));
@@ -48,6 +51,8 @@ class Resolver {
         }
         return fail(unavailable(wanted, "its forwarders do not end"));
     }
+
+    std::vector<target::Module> take_providers() { return std::move(providers_); }
 
   private:
     static Error unavailable(const std::string& wanted, std::string why) {
@@ -74,17 +79,19 @@ class Resolver {
 
     target::Target& target_;
     std::map<Va, std::vector<pe::Export>> exports_;
+    std::vector<target::Module> providers_;
 };
 
 } // namespace
 
-Result<std::vector<ResolvedImport>> resolve_imports(target::Target& target, const package::Package& package) {
+Result<ResolvedImports> resolve_imports(target::Target& target, const package::Package& package) {
     Resolver resolver(target);
-    std::vector<ResolvedImport> resolved;
+    ResolvedImports resolved;
     for (const pe::ImportSlot& slot : package.imports()) {
         SUTURE_TRY(const Va address, resolver.find({slot.dll, slot.name, slot.ordinal}));
-        resolved.push_back({slot.slot, address});
+        resolved.slots.push_back({slot.slot, address});
     }
+    resolved.providers = resolver.take_providers();
     return resolved;
 }
 

@@ -1,5 +1,7 @@
 #include "engine/patch/ledger.hpp"
 
+#include "engine/package/limits.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,6 +22,8 @@ constexpr std::size_t kMaxSections = 96;
 constexpr std::size_t kMaxEntryBytes = 32;
 constexpr std::size_t kMaxPadBytes = 5;
 constexpr std::size_t kMaxPages = 16;
+// One for each module that a process may be thought to have patched.
+constexpr std::size_t kMaxLedgers = 1024;
 constexpr std::uint32_t kMagic = 0x474c'5553; // "SULG"
 constexpr std::uint32_t kFormat = 1;
 
@@ -176,6 +180,14 @@ LedgerVersion read_version(Reader& in, std::size_t functions) {
         const auto protection = in.count<std::uint8_t>(static_cast<std::uint8_t>(target::Protection::read_execute));
         one.protection = static_cast<target::Protection>(protection);
         one.digest = in.digest();
+    }
+    // A package image is bounded, and its pages lie in it, ascending.
+    in.require(version.image.size <= package::kMaxImageSize);
+    Va end = version.image.begin;
+    for (const LedgerPages& one : version.pages) {
+        in.require(one.range.begin >= end && one.range.size <= version.image.size &&
+                   one.range.end() <= version.image.end());
+        end = one.range.end();
     }
     const auto retired = in.count<std::uint32_t>(kMaxRetired);
     for (std::size_t i = 0; i < retired && in.ok(); ++i) {
@@ -361,6 +373,8 @@ Result<std::vector<Ledger>> find_ledgers(target::Target& target) {
         if (ledger->block.cells().begin != region.range.begin || ledger->block.stub_pages != stub_pages)
             return fail(Code::ledger_damaged, fmt::format("the block at 0x{:x} says that it lies at 0x{:x}",
                                                           region.range.begin.value - cells, ledger->block.base.value));
+        if (ledgers.size() == kMaxLedgers)
+            return fail(Code::ledger_damaged, fmt::format("more than {} ledgers", kMaxLedgers));
         ledgers.push_back(std::move(*ledger));
     }
     return ledgers;
@@ -368,13 +382,19 @@ Result<std::vector<Ledger>> find_ledgers(target::Target& target) {
 
 Result<Ledger> ledger_of(target::Target& target, std::string_view module) {
     SUTURE_TRY(const auto ledgers, find_ledgers(target));
+    SUTURE_TRY(const auto modules, target.modules());
+    // A module that was unloaded while patched leaves its ledger behind: the one that is loaded counts.
+    const Ledger* found = nullptr;
     for (const Ledger& ledger : ledgers) {
-        if (!target::same_file_name(ledger.module, module))
-            continue;
-        if (ledger.phase != Phase::live)
-            return fail(Error(Code::needs_recover, "its ledger is not in a final state").in_image(ledger.module));
-        return ledger;
+        const bool loaded =
+            std::ranges::any_of(modules, [&](const target::Module& one) { return one.range == ledger.module_range; });
+        if (target::same_file_name(ledger.module, module) && (!found || loaded))
+            found = &ledger;
     }
+    if (found && found->phase != Phase::live)
+        return fail(Error(Code::needs_recover, "its ledger is not in a final state").in_image(found->module));
+    if (found)
+        return *found;
     return fail(Error(Code::not_patched, fmt::format("process {} holds no ledger of it", target.pid()))
                     .in_image(std::string(module)));
 }

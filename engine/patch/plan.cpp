@@ -112,8 +112,28 @@ void add_functions(Ledger& ledger, LedgerVersion& version, const package::Manife
             for (LedgerVersion& other : ledger.versions)
                 other.cells.push_back(Va{0});
         }
+        LedgerFunction& known_function = ledger.functions[place->second];
+        known_function.baseline_size = std::max(known_function.baseline_size, function.baseline_size);
         version.cells[place->second] = version.image.begin + function.patch.value;
     }
+}
+
+/// Sites of one package do not overlap; those of different packages might.
+Result<void> check_sites_apart(const Ledger& ledger) {
+    std::vector<RvaRange> taken;
+    for (const LedgerFunction& function : ledger.functions) {
+        taken.push_back({function.site.entry, function.site.original_size()});
+        if (function.site.uses_pad())
+            taken.push_back({function.site.pad, isa::Isa::kPadSize});
+    }
+    std::ranges::sort(taken);
+    const auto twice = std::ranges::adjacent_find(taken, [](RvaRange a, RvaRange b) { return a.overlaps(b); });
+    if (twice != taken.end())
+        return fail(
+            Error(Code::site_taken, "its bytes belong to the site of a function that an earlier package redirects")
+                .in_image(ledger.module)
+                .at(std::next(twice)->begin));
+    return {};
 }
 
 } // namespace
@@ -196,6 +216,7 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
     auto image = image_mappings(package, loaded, placement.image);
     LedgerVersion version = version_of(package, image, placement.image);
     add_functions(plan.prepared, version, manifest);
+    SUTURE_CHECK(check_sites_apart(plan.prepared));
     const auto later = std::ranges::upper_bound(plan.prepared.versions, version.sequence, {}, &LedgerVersion::sequence);
     plan.prepared.versions.insert(later, std::move(version));
 

@@ -21,6 +21,13 @@ Result<std::vector<SiteWrite>> restoring_writes(const Ledger& ledger) {
 
 Result<void> restore_sites(target::Target& target, target::Stop& stop, const Ledger& before,
                            std::span<const SiteWrite> writes, const target::Mapping& removing) {
+    SUTURE_CHECK(check_in_force(target, before));
+    for (const SiteWrite& write : writes) {
+        SUTURE_TRY(const Bytes found, target::read_bytes(target, write.at, write.before.size()));
+        if (found != write.before)
+            return fail(
+                Error(Code::verification_failed, "a site changed during the operation").in_image(before.module));
+    }
     SUTURE_CHECK(target.replace(removing));
     for (std::size_t i = 0; i < writes.size(); ++i) {
         auto done = stop.write_code(writes[i].at, writes[i].after);
@@ -57,14 +64,19 @@ Result<Report> remove(target::Target& target, std::string_view module, const Opt
     report.prepare = target.now() - started;
     SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report,
                             [&](target::Stop& stop) { return restore_sites(target, stop, before, writes, removing); }));
-    SUTURE_CHECK(verify_baseline(target, before));
+    const auto cut_off = [&](const Error& cause, std::string what) {
+        return fail(Error(Code::needs_recover, std::move(what)).in_image(before.module).caused_by(cause));
+    };
+    if (auto same = verify_baseline(target, before); !same)
+        return cut_off(same.error(), "its sites are restored, but it does not equal its baseline; nothing is freed");
 
     std::vector<VaRange> ranges;
     for (const LedgerVersion& version : before.versions)
         for (const LedgerPages& pages : version.pages)
             ranges.push_back(pages.range);
     ranges.push_back(before.block.whole()); // the ledger goes last
-    SUTURE_CHECK(target.unmap(ranges));
+    if (auto freed = target.unmap(ranges); !freed)
+        return cut_off(freed.error(), "its sites are restored, but the pages of the hotpatch are not freed");
     SUTURE_TRY(const auto others, find_ledgers(target));
     if (others.empty())
         SUTURE_CHECK(target.leave());

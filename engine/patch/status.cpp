@@ -17,7 +17,13 @@ Result<std::vector<ModuleStatus>> status(target::Target& target) {
             module.versions.push_back(
                 {version.sequence, version.id,
                  version.cells.size() - static_cast<std::size_t>(std::ranges::count(version.cells, Va{0}))});
-        SUTURE_TRY(module.findings, find_differences(target, ledger));
+        auto findings = find_differences(target, ledger);
+        if (findings)
+            module.findings = std::move(*findings);
+        else if (findings.error().code() == Code::target_gone || findings.error().code() == Code::target_inaccessible)
+            return std::unexpected(std::move(findings).error());
+        else
+            module.findings = {{findings.error().message(), module.base}};
     }
     std::ranges::sort(modules, {}, &ModuleStatus::base);
     return modules;

@@ -113,6 +113,15 @@ Result<void> verify_ledger(target::Target& target, const Ledger& ledger) {
     return fail(Error(Code::verification_failed, std::move(detail)).in_image(ledger.module));
 }
 
+Result<void> check_in_force(target::Target& target, const Ledger& ledger) {
+    SUTURE_TRY(const Bytes expected, committed_bytes(ledger));
+    SUTURE_TRY(const Bytes found, target::read_bytes(target, ledger.block.committed().begin, expected.size()));
+    if (found != expected)
+        return fail(Error(Code::verification_failed, "its cells or its ledger are not those of this operation")
+                        .in_image(ledger.module));
+    return {};
+}
+
 Result<void> verify_baseline(target::Target& target, const Ledger& ledger) {
     SUTURE_TRY(const auto snapshot, Snapshot::take(target, {ledger.module, ledger.module_range, {}}));
     SUTURE_TRY(const auto header, pe::header_identity_of(snapshot->image()));

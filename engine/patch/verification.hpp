@@ -21,6 +21,9 @@ Result<std::vector<Finding>> find_differences(target::Target& target, const Ledg
 /// No difference at all, else verification_failed with the first one.
 Result<void> verify_ledger(target::Target& target, const Ledger& ledger);
 
+/// The cells and the ledger in the target are to the byte those of `ledger`. Error: verification_failed.
+Result<void> check_in_force(target::Target& target, const Ledger& ledger);
+
 /// The module equals its baseline: header identity and every executable section. Error: verification_failed.
 Result<void> verify_baseline(target::Target& target, const Ledger& ledger);
 

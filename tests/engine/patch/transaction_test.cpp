@@ -310,6 +310,54 @@ TEST_F(RefusalTest, RefusesWhereThereIsNoRoomNearTheModule) {
     EXPECT_EQ(crowded.pages(), before);
 }
 
+TEST_F(RefusalTest, RefusesAModuleThatWasExchangedWhileThreadsWereInTheWay) {
+    target_.threads = [this](unsigned stop) {
+        if (stop == 2) // behind the site, in the body
+            target_.poke(kBase + kPrologue.value + 6, Bytes{0x07});
+        target::ThreadState thread;
+        thread.ip = stop == 1 ? kBase + kPrologue.value + 5 : kSystem + 0x1080;
+        return std::vector{thread};
+    };
+    const auto result = apply_sequence(1);
+    EXPECT_EQ(text_of(error_of(result).code()), text_of(Code::identity_function_differs));
+    EXPECT_EQ(call(kPrologue), kBase + kPrologue.value);
+    EXPECT_TRUE(status(target_)->empty());
+}
+
+TEST_F(RefusalTest, RefusesAPackageWhoseSiteLiesInThatOfAnEarlierOne) {
+    package::Contents earlier = contents(1);
+    earlier.manifest.functions = {padded(package::kFirstSection)};
+    ASSERT_TRUE(apply_file(write(earlier)));
+    package::Contents later = contents(2);
+    const isa::Site cave{isa::SiteKind::x64_cave, kOther, 2, kPadded - 5, 5};
+    later.manifest.functions = {replacement(kOther, 6, cave, package::kFirstSection)};
+    later.manifest.fixups.clear();
+    const auto before = target_.pages();
+    expect_refused(apply_file(write(later)), Code::site_taken, before);
+}
+
+TEST_F(RefusalTest, TwoOperationsDoNotOverwriteEachOther) {
+    ASSERT_TRUE(apply_sequence(1));
+    // While a rollback waits for quiet, somebody else applies the next version.
+    bool once = true;
+    target_.threads = [&](unsigned) {
+        target::ThreadState thread;
+        thread.ip = once ? call(kPadded) + 5 : kSystem + 0x1080;
+        return std::vector{thread};
+    };
+    target_.before_call = [&](unsigned, std::string_view name) -> std::optional<Error> {
+        if (once && name == "resume") {
+            once = false;
+            EXPECT_TRUE(apply_sequence(2));
+        }
+        return std::nullopt;
+    };
+    const auto result = rollback(target_, "app.dll", std::nullopt, {});
+    EXPECT_EQ(text_of(error_of(result).code()), text_of(Code::verification_failed));
+    expect_version(2);
+    expect_intact(2);
+}
+
 // Threads in the way.
 
 TEST_F(TransactionTest, WaitsUntilNoThreadIsInsideAFunctionThatChanges) {
@@ -427,6 +475,31 @@ class FailingCallTest : public TransactionTest {
         EXPECT_GT(failures, 10u);
     }
 };
+
+// A system that stops answering, from any call on: nothing may lead to where nothing is.
+TEST_F(FailingCallTest, EveryCallFromOneOn) {
+    for (unsigned failing = 1;; ++failing) {
+        SCOPED_TRACE(failing);
+        target_ = FakeTarget();
+        target_.load_module("APP.dll", kBase, app_.mapped(kBase.value), app_.file());
+        target_.load_module("system.dll", kSystem, system_.mapped(kSystem.value), system_.file());
+        bool failed = false;
+        target_.before_call = [&](unsigned call, std::string_view) -> std::optional<Error> {
+            if (call < failing)
+                return std::nullopt;
+            failed = true;
+            return Error(Code::target_map_failed, "on purpose");
+        };
+        const auto result = apply_sequence(1);
+        target_.before_call = [](unsigned, std::string_view) { return std::nullopt; };
+        EXPECT_FALSE(target_.stopped());
+        for (const Rva function : {kPadded, kPrologue, kOther})
+            EXPECT_TRUE(runs_code(function));
+        if (!failed)
+            break;
+        EXPECT_FALSE(result);
+    }
+}
 
 TEST_F(FailingCallTest, DuringApply) {
     each_call_fails_once([] {}, [&] { return apply_sequence(1); });
