@@ -50,15 +50,16 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
     if (options.consistency == Consistency::quiescent)
         forbid_bodies(forbidden, before, after, {});
     report.prepare = target.now() - started;
-    SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report, [&](target::Stop&) {
+    const auto switch_versions = [&](target::Stop&) -> Result<void> {
         SUTURE_CHECK(check_in_force(target, before));
         const auto committing = target.now();
         auto done = target.replace(commit);
         report.commit = target.now() - committing;
         if (done || check_in_force(target, before))
             return done;
-        return Result<void>(fail(Error(Code::needs_recover, "the commit was cut off").caused_by(done.error())));
-    }));
+        return fail(Error(Code::needs_recover, "the commit was cut off").caused_by(done.error()));
+    };
+    SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report, switch_versions));
     SUTURE_CHECK(verify_ledger(target, after));
     report.modules.push_back(
         {after.module, after.module_range.begin, redirected(after), sequence, sequence == 0 ? "baseline" : "patched"});
