@@ -204,6 +204,9 @@ Contents random_contents(std::mt19937_64& random) {
             set_site(function, isa::SiteKind::x64_tail, 1 + below(4));
             break;
         }
+        function.baseline_size = function.site.kind == isa::SiteKind::x64_tail
+                                     ? function.site.displaced
+                                     : std::max(function.baseline_size, function.site.displaced);
         function.entry_bytes = bytes(function.entry_bytes.size());
         function.pad_bytes = bytes(function.pad_bytes.size());
         function.loops_to_entry = below(4) == 0;
