@@ -48,7 +48,7 @@ void create(benchmark::State& state, const std::string& sample, const std::strin
 BENCHMARK_CAPTURE(create, heartbeat, "heartbeat", "heartbeat.dll", true)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(create, tally, "tally", "tally.exe", true)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(create, cxx, "cxx", "cxx.exe", true)->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(create, cxx_no_symbols, "cxx", "cxx.exe", false)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(create, heartbeat_no_symbols, "heartbeat", "heartbeat.dll", false)->Unit(benchmark::kMillisecond);
 
 } // namespace
 
