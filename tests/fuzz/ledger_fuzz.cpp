@@ -1,0 +1,32 @@
+// The ledger lies in the target, which may write what it likes: no bytes may end in a crash, and what is accepted must
+// come out of serialize() as it went in.
+#include "engine/patch/ledger.hpp"
+#include "engine/patch/plan.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace suture;
+    Bytes bytes(data, data + size);
+    // The digest at the end is put right, as a target that means harm would.
+    constexpr std::size_t kDigest = sizeof(Digest::bytes);
+    if (size >= kDigest) {
+        const Digest digest = digest_of(*ByteView(bytes).slice(0, size - kDigest));
+        std::copy(digest.bytes.begin(), digest.bytes.end(), bytes.end() - kDigest);
+    }
+    const auto ledger = patch::parse_ledger(bytes);
+    if (!ledger)
+        return 0;
+    const auto again = patch::parse_ledger(patch::serialize(*ledger));
+    if (!again || !(*again == *ledger))
+        std::abort();
+    (void)patch::committed_bytes(*ledger);
+    if (!isa::isa_for(ledger->machine))
+        return 0; // refused by all that goes on from here
+    (void)patch::stub_bytes(*ledger);
+    (void)patch::continuation_bytes(*ledger);
+    for (std::size_t i = 0; i < ledger->functions.size(); ++i)
+        (void)patch::site_writes(*ledger, i);
+    return 0;
+}
