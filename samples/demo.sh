@@ -25,7 +25,9 @@ export WINEPREFIX=$build/wine-prefix WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,ms
 work=$(mktemp -d)
 service='' client=''
 cleanup() {
-  for pid in $client $service; do kill -9 "$pid" 2>/dev/null || :; done
+  { # quietly: the shell would tell of each that was killed
+    for pid in $client $service; do kill -9 "$pid" && wait "$pid"; done
+  } 2>/dev/null || :
   rm -rf "$work"
 }
 trap cleanup EXIT
