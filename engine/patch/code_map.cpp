@@ -66,6 +66,10 @@ void CodeImage::load() {
     if (!image || image->machine() != target_->machine())
         return;
     const RvaRange unwind = image->directory(pe::Directory::exceptions);
+    // Five million functions: a hostile target must not make each of its modules cost its whole size.
+    constexpr std::uint32_t kMaxExceptionDirectory = 64u << 20;
+    if (unwind.size > kMaxExceptionDirectory)
+        return;
     if (unwind.size != 0 && !fetch(unwind.begin.value, unwind.size))
         return;
     auto functions = pe::runtime_functions_of(*image);

@@ -11,18 +11,7 @@ namespace suture::pe {
 
 namespace {
 
-enum Operation : std::uint8_t {
-    push_nonvol = 0,
-    alloc_large = 1,
-    alloc_small = 2,
-    set_fpreg = 3,
-    save_nonvol = 4,
-    save_nonvol_far = 5,
-    epilog = 6,
-    save_xmm128 = 8,
-    save_xmm128_far = 9,
-    push_machframe = 10,
-};
+using namespace uwop;
 
 constexpr std::uint8_t kHandlers = 3; // UNW_FLAG_EHANDLER and UNW_FLAG_UHANDLER
 constexpr std::uint8_t kChained = 4;

@@ -12,6 +12,22 @@ struct RuntimeFunction {
     auto operator<=>(const RuntimeFunction&) const = default;
 };
 
+/// Operation numbers, UWOP_* of the same page; `epilog` is of version 2.
+namespace uwop {
+enum Operation : std::uint8_t {
+    push_nonvol = 0,
+    alloc_large = 1,
+    alloc_small = 2,
+    set_fpreg = 3,
+    save_nonvol = 4,
+    save_nonvol_far = 5,
+    epilog = 6,
+    save_xmm128 = 8,
+    save_xmm128_far = 9,
+    push_machframe = 10,
+};
+} // namespace uwop
+
 /// A decoded unwind operation. Operation numbers are UWOP_* of the same page.
 struct UnwindCode {
     std::uint8_t prolog_offset = 0; ///< offset of the end of the prologue instruction, in bytes
