@@ -3,7 +3,7 @@
 #include "engine/core/hash.hpp"
 #include "engine/isa/isa.hpp"
 #include "engine/pe/identity.hpp"
-#include "engine/pe/unwind_x64.hpp"
+#include "engine/pe/runtime_functions.hpp"
 
 #include <array>
 #include <cstdint>
@@ -32,6 +32,10 @@ struct Replacement {
 enum class FixupKind : std::uint8_t {
     absolute64 = 1, ///< 8 bytes: baseline base + target + addend
     rel32 = 2,      ///< 4 bytes, signed: (baseline base + target + addend) - (package base + source)
+    /// An adrp: pages from its own to that of (baseline base + target). What goes on from it needs no fixup, since
+    /// bases are multiples of a page. The addend is 0.
+    arm64_page21 = 3,
+    arm64_branch26 = 4, ///< a b or bl: words from itself to (baseline base + target). The addend is 0.
 };
 
 /// One field of the package image that refers to the baseline.
@@ -69,8 +73,8 @@ struct Manifest {
     /// that the update no longer has. It is not redirected, but no thread may be in it at a commit. Ascending, not
     /// overlapping.
     std::vector<RvaRange> retired;
-    std::vector<Fixup> fixups;                      ///< ascending by `source`
-    std::vector<Global> globals;                    ///< ascending by `at`
+    std::vector<Fixup> fixups;   ///< ascending by `source`
+    std::vector<Global> globals; ///< ascending by `at`
 
     bool operator==(const Manifest&) const = default;
 };

@@ -6,6 +6,7 @@
 #include "engine/package/plain_text.hpp"
 #include "engine/pe/checksum.hpp"
 #include "engine/pe/raw/headers.hpp"
+#include "engine/pe/unwind_x64.hpp"
 
 #include <fmt/format.h>
 

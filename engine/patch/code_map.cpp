@@ -1,6 +1,7 @@
 #include "engine/patch/code_map.hpp"
 
 #include "engine/pe/exports.hpp"
+#include "engine/pe/unwind_x64.hpp"
 
 #include <fmt/format.h>
 

@@ -78,36 +78,6 @@ bool plausible(const Image& image, const raw::RuntimeFunctionX64& entry) {
 
 } // namespace
 
-Result<std::vector<RuntimeFunction>> runtime_functions_of(const Image& image) {
-    if (image.machine() != Machine::x64)
-        return fail(Code::pe_machine_unsupported, fmt::format("unwind data of {}", name_of(image.machine())));
-    std::vector<RuntimeFunction> functions;
-    const RvaRange directory = image.directory(Directory::exceptions);
-    if (directory.size == 0)
-        return functions;
-    const auto bytes = image.bytes_at(directory.begin, directory.size);
-    if (!bytes)
-        return bad(directory.begin, "the exception directory is not inside one section");
-    const std::size_t count = bytes->size() / sizeof(raw::RuntimeFunctionX64);
-    if (bytes->size() % sizeof(raw::RuntimeFunctionX64) != 0 || count > kMaxRuntimeFunctions)
-        return bad(directory.begin, fmt::format("an exception directory of {} bytes", bytes->size()));
-    functions.reserve(count);
-    std::uint64_t previous_end = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto entry = bytes->read<raw::RuntimeFunctionX64>(i * sizeof(raw::RuntimeFunctionX64));
-        // GCC writes entries for cold parts of which nothing was left.
-        if (entry && entry->begin_address == entry->end_address)
-            continue;
-        if (!entry || !plausible(image, *entry))
-            return bad(directory.begin, fmt::format("entry {} lies outside the image", i));
-        if (entry->begin_address < previous_end)
-            return bad({entry->begin_address}, fmt::format("entry {} is out of order or overlaps", i));
-        previous_end = entry->end_address;
-        functions.push_back(decoded(*entry));
-    }
-    return functions;
-}
-
 Result<UnwindInfo> unwind_info_at(const Image& image, Rva rva) {
     // The lowest bit would mark a reference to another entry; no linker has written that for x64 for a long time.
     if (rva.value % 4 != 0)
@@ -166,14 +136,6 @@ Result<UnwindInfo> unwind_info_at(const Image& image, Rva rva) {
         info.handler_data = rva + info.size;
     }
     return info;
-}
-
-const RuntimeFunction* runtime_function_at(std::span<const RuntimeFunction> functions, Rva rva) {
-    const auto after =
-        std::ranges::upper_bound(functions, rva, {}, [](const RuntimeFunction& f) { return f.range.begin; });
-    if (after == functions.begin() || !std::prev(after)->range.contains(rva))
-        return nullptr;
-    return &*std::prev(after);
 }
 
 } // namespace suture::pe

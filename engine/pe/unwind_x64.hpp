@@ -1,18 +1,10 @@
 #pragma once
 
-#include "engine/pe/image.hpp"
+#include "engine/pe/runtime_functions.hpp"
 
 namespace suture::pe {
 
-/// An entry of the x64 exception directory (RUNTIME_FUNCTION; "x64 exception handling", Microsoft Learn).
-struct RuntimeFunction {
-    RvaRange range;
-    Rva unwind_info;
-
-    auto operator<=>(const RuntimeFunction&) const = default;
-};
-
-/// Operation numbers, UWOP_* of the same page; `epilog` is of version 2.
+/// Operation numbers, UWOP_* of "x64 exception handling" (Microsoft Learn); `epilog` is of version 2.
 namespace uwop {
 enum Operation : std::uint8_t {
     push_nonvol = 0,
@@ -52,15 +44,8 @@ struct UnwindInfo {
     std::uint32_t size = 0; ///< bytes of UNWIND_INFO itself, handler data excluded
 };
 
-/// All entries in ascending order; entries that cover no byte, which compilers write for empty cold parts, are left
-/// out. Errors: pe_bad_directory (not ascending, overlapping, outside the image), pe_machine_unsupported (not x64).
-Result<std::vector<RuntimeFunction>> runtime_functions_of(const Image& image);
-
 /// The UNWIND_INFO at `rva`. `chained` is not followed: an image may chain entries in a circle, so whoever follows
 /// must count. Errors: pe_bad_directory.
 Result<UnwindInfo> unwind_info_at(const Image& image, Rva rva);
-
-/// The entry that covers `rva`, or nullptr. `functions` must ascend.
-const RuntimeFunction* runtime_function_at(std::span<const RuntimeFunction> functions, Rva rva);
 
 } // namespace suture::pe

@@ -1,5 +1,6 @@
 #include "patchgen/diff/function_diff.hpp"
 
+#include "engine/pe/unwind_x64.hpp"
 #include "patchgen/match/fingerprint.hpp"
 
 #include <fmt/format.h>

@@ -1,6 +1,7 @@
 #include "patchgen/emit/unwind.hpp"
 
 #include "engine/pe/raw/directories.hpp"
+#include "engine/pe/unwind_x64.hpp"
 
 #include <fmt/format.h>
 

@@ -130,15 +130,15 @@ std::vector<Start> find_starts(const Evidence& evidence, std::vector<Conflict>& 
         std::uint64_t end = code_end(evidence.image, best.at);
         if (i + 1 < kept.size())
             end = std::min<std::uint64_t>(end, kept[i + 1].best.at.value);
-        Start start{best.at, 0, x64::End::exact, best.source};
+        Start start{best.at, 0, End::exact, best.source};
         if (sized.size != 0) {
             end = std::min<std::uint64_t>(end, std::uint64_t{best.at.value} + sized.size);
         } else if (best.source == Source::pdb || best.source == Source::coff) {
-            start.end = x64::End::trimmed;
+            start.end = End::trimmed;
             if (const auto* contribution = contribution_at(evidence.symbols, best.at))
                 end = std::min(end, contribution->end());
         } else {
-            start.end = x64::End::flow;
+            start.end = End::flow;
         }
         start.limit = static_cast<std::uint32_t>(end - best.at.value);
         starts.push_back(start);

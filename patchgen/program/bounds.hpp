@@ -1,8 +1,8 @@
 #pragma once
 
+#include "patchgen/program/stretch.hpp"
 #include "patchgen/program/symbols.hpp"
 #include "patchgen/program/unwind_parts.hpp"
-#include "patchgen/program/x64/decode.hpp"
 
 namespace suture::program {
 
@@ -10,7 +10,7 @@ namespace suture::program {
 struct Start {
     Rva begin;
     std::uint32_t limit = 0; ///< most bytes that it can have: all of them where `end` is exact
-    x64::End end = x64::End::exact;
+    End end = End::exact;
     Source source = Source::pdata;
 };
 

@@ -6,6 +6,7 @@
 #include "patchgen/program/coff_symbols.hpp"
 #include "patchgen/program/data_objects.hpp"
 #include "patchgen/program/pdb_symbols.hpp"
+#include "patchgen/program/x64/decode.hpp"
 
 #include <fmt/format.h>
 

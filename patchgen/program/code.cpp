@@ -1,6 +1,7 @@
 #include "patchgen/program/code.hpp"
 
 #include "patchgen/program/parallel.hpp"
+#include "patchgen/program/x64/decode.hpp"
 
 #include <algorithm>
 
@@ -19,25 +20,25 @@ class CodeReader {
     CodeMap run(std::vector<Start> starts, std::span<const Rva> pointers) {
         add(std::move(starts));
         // From sure signs of a function to weaker ones, each until it yields nothing new.
-        while (add(uncovered(branch_targets(Use::call), x64::End::flow)))
+        while (add(uncovered(branch_targets(Use::call), End::flow)))
             ;
-        while (add(uncovered(branch_targets(Use::jump), x64::End::flow)) ||
-               add(uncovered(branch_targets(Use::call), x64::End::flow)))
+        while (add(uncovered(branch_targets(Use::jump), End::flow)) ||
+               add(uncovered(branch_targets(Use::call), End::flow)))
             ;
-        while (add(plausible(uncovered({pointers.begin(), pointers.end()}, x64::End::flow))) ||
-               add(plausible(uncovered(taken_addresses(), x64::End::flow))) ||
-               add(uncovered(branch_targets(Use::call), x64::End::flow)) ||
-               add(uncovered(branch_targets(Use::jump), x64::End::flow)))
+        while (add(plausible(uncovered({pointers.begin(), pointers.end()}, End::flow))) ||
+               add(plausible(uncovered(taken_addresses(), End::flow))) ||
+               add(uncovered(branch_targets(Use::call), End::flow)) ||
+               add(uncovered(branch_targets(Use::jump), End::flow)))
             ;
         map_.tables.resize(map_.starts.size());
         return std::move(map_);
     }
 
   private:
-    x64::Code decode(const Start& start) const {
+    DecodedCode decode(const Start& start) const {
         const auto bytes = image_.bytes_at(start.begin, start.limit);
         if (!bytes || start.limit == 0 || start.limit > kMaxFunctionSize) {
-            x64::Code code;
+            DecodedCode code;
             code.size = start.limit;
             code.undecoded = start.limit > kMaxFunctionSize ? "larger than any function that is decoded" : "no bytes";
             return code;
@@ -54,7 +55,7 @@ class CodeReader {
     bool add(std::vector<Start> starts) {
         if (starts.empty())
             return false;
-        std::vector<x64::Code> codes(starts.size());
+        std::vector<DecodedCode> codes(starts.size());
         for_each_index(starts.size(), [&](std::size_t i) { codes[i] = decode(starts[i]); });
         const std::size_t before = map_.starts.size();
         fresh_.assign(starts.size(), {});
@@ -99,7 +100,7 @@ class CodeReader {
         auto operator<=>(const Target&) const = default;
     };
 
-    static void collect(const x64::Code& code, std::vector<Target>& targets) {
+    static void collect(const DecodedCode& code, std::vector<Target>& targets) {
         for (const auto& reference : code.references)
             if (reference.kind == ReferenceKind::branch || reference.use == Use::address)
                 targets.push_back({reference.target, reference.use});
@@ -116,7 +117,7 @@ class CodeReader {
     std::vector<Rva> taken_addresses() const { return branch_targets(Use::address); }
 
     /// Those of the targets that lie in code, but in no function; each reaches at most to the next one.
-    std::vector<Start> uncovered(std::vector<Rva> targets, x64::End end) const {
+    std::vector<Start> uncovered(std::vector<Rva> targets, End end) const {
         std::ranges::sort(targets);
         targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
         std::erase_if(targets, [&](Rva at) {

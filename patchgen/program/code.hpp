@@ -9,7 +9,7 @@ namespace suture::program {
 /// The code of an image while it is being understood: parallel to the functions in it.
 struct CodeMap {
     std::vector<Start> starts;                  ///< ascending
-    std::vector<x64::Code> codes;               ///< parallel to starts
+    std::vector<DecodedCode> codes;             ///< parallel to starts
     std::vector<std::vector<JumpTable>> tables; ///< parallel to starts
 
     /// Index of the function that holds `rva`, or nothing.

@@ -26,7 +26,7 @@ struct Surroundings {
 
 /// What came out for one function.
 struct Outcome {
-    x64::Code code;
+    DecodedCode code;
     std::vector<JumpTable> tables;
 };
 
@@ -68,7 +68,7 @@ class TableReader {
     /// branches instead, and switches to wherever they lead, and decodes again with the tables known. False if that is
     /// no better.
     bool find_tables_between_code() {
-        const x64::Code in_line = code_;
+        const DecodedCode in_line = code_;
         std::vector<std::uint32_t> entries{0};
         reached_only_ = true;
         std::size_t known = 0;
@@ -162,7 +162,7 @@ class TableReader {
 
     /// Reads the tables that the last round found. True if there is something new inside the code.
     bool read_tables() {
-        std::vector<x64::Extent> data;
+        std::vector<Extent> data;
         std::map<Rva, JumpTable> tables;
         problem_.clear();
         for (const auto& s : flow_.switches) {
@@ -188,7 +188,7 @@ class TableReader {
         return changed;
     }
 
-    void add_data(RvaRange range, std::vector<x64::Extent>& data) const {
+    void add_data(RvaRange range, std::vector<Extent>& data) const {
         if (range.size != 0 && range.begin >= stretch_.begin &&
             range.end() <= stretch_.begin.value + std::uint64_t{code_.size})
             data.push_back(
@@ -196,24 +196,24 @@ class TableReader {
     }
 
     /// MSVC's tables of bytes that index a table of jumps lie behind it.
-    void add_index_tables(std::vector<x64::Extent>& data) const {
+    void add_index_tables(std::vector<Extent>& data) const {
         const std::size_t tables = data.size();
         for (const auto& reference : flow_.references) {
             if (reference.use != Use::read || reference.target < stretch_.begin)
                 continue;
             const std::uint32_t at = reference.target - stretch_.begin;
             const bool is_table = std::any_of(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(tables),
-                                              [&](const x64::Extent& extent) { return extent.begin == at; });
+                                              [&](const Extent& extent) { return extent.begin == at; });
             if (at < code_.size && !is_table)
                 data.push_back({at, code_.size});
         }
     }
 
     /// Each extent ends at the latest where the next one begins.
-    static void disjoin(std::vector<x64::Extent>& data) {
+    static void disjoin(std::vector<Extent>& data) {
         for (std::size_t i = 0; i + 1 < data.size(); ++i)
             data[i].end = std::min(data[i].end, data[i + 1].begin);
-        std::erase_if(data, [](const x64::Extent& extent) { return extent.begin >= extent.end; });
+        std::erase_if(data, [](const Extent& extent) { return extent.begin >= extent.end; });
     }
 
     /// The switches were found by the ways that are known; they must hold by all others too.
@@ -230,11 +230,11 @@ class TableReader {
 
     const Surroundings& around_;
     const std::size_t index_;
-    x64::Code code_;
-    x64::Stretch stretch_;
+    DecodedCode code_;
+    Stretch stretch_;
     x64::RegisterFlow flow_;
     std::map<x64::Switch, std::vector<std::uint32_t>> jumps_;
-    std::vector<x64::Extent> data_;
+    std::vector<Extent> data_;
     std::vector<JumpTable> list_;
     std::string problem_;
     bool reached_only_ = false; ///< code_ is only what is reached: entries may lead where nothing is decoded yet

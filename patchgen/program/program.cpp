@@ -6,6 +6,35 @@
 
 namespace suture::program {
 
+std::uint32_t immediate_mask(ReferenceKind kind) {
+    switch (kind) {
+    case ReferenceKind::arm64_branch26:
+        return 0x03ffffff;
+    case ReferenceKind::arm64_branch19:
+    case ReferenceKind::arm64_literal19:
+        return 0x00ffffe0;
+    case ReferenceKind::arm64_branch14:
+        return 0x0007ffe0;
+    case ReferenceKind::arm64_adr21:
+    case ReferenceKind::arm64_page21:
+        return 0x60ffffe0;
+    case ReferenceKind::arm64_low12_add:
+    case ReferenceKind::arm64_low12_load:
+        return 0x003ffc00;
+    case ReferenceKind::branch:
+    case ReferenceKind::rip_relative:
+    case ReferenceKind::absolute:
+    case ReferenceKind::image_relative:
+        break;
+    }
+    return 0xffffffff;
+}
+
+bool is_branch(ReferenceKind kind) {
+    return kind == ReferenceKind::branch || kind == ReferenceKind::arm64_branch26 ||
+           kind == ReferenceKind::arm64_branch19 || kind == ReferenceKind::arm64_branch14;
+}
+
 namespace {
 
 /// The element whose range holds `rva`, in a list that ascends and does not overlap.

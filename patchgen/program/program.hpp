@@ -5,7 +5,7 @@
 #include "engine/pe/imports.hpp"
 #include "engine/pe/load_config.hpp"
 #include "engine/pe/relocations.hpp"
-#include "engine/pe/unwind_x64.hpp"
+#include "engine/pe/runtime_functions.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -30,7 +30,24 @@ enum class ReferenceKind : std::uint8_t {
     absolute,
     /// 4-byte displacement or immediate that holds an RVA added to the image base in a register.
     image_relative,
+
+    // Arm64: the field is the whole instruction word, of which immediate_mask() says what holds the address.
+    arm64_branch26,  ///< b, bl: distance from the instruction, in words
+    arm64_branch19,  ///< b.cond, cbz, cbnz: likewise
+    arm64_branch14,  ///< tbz, tbnz: likewise
+    arm64_adr21,     ///< adr: distance from the instruction, in bytes
+    arm64_literal19, ///< ldr, ldrsw of a literal: distance from the instruction, in words
+    /// adrp: distance of pages. `target` is the page; it means nothing by itself, but for the page_uses of its
+    /// function.
+    arm64_page21,
+    arm64_low12_add,  ///< add: offset in the page that an adrp has given, in bytes
+    arm64_low12_load, ///< load, store or prefetch: likewise, in units of the bytes that one element has
 };
+
+/// Bits of the 4-byte field that hold the address; all of them for those of x64.
+std::uint32_t immediate_mask(ReferenceKind kind);
+/// True for a branch, call or jump of either machine.
+bool is_branch(ReferenceKind kind);
 
 /// What the code does with the address.
 enum class Use : std::uint8_t {
@@ -42,7 +59,8 @@ enum class Use : std::uint8_t {
 };
 
 /// A field in a function's code that refers to something by address.
-/// field value = target + addend - (address of the field), for branch and rip_relative.
+/// field value = target + addend - (address of the field), for branch and rip_relative. On Arm64 `offset` is that of
+/// the instruction, `size` is 4 and `addend` is 0.
 struct Reference {
     std::uint32_t offset = 0; ///< of the field, from the function's entry
     std::uint8_t size = 4;    ///< bytes of the field: 1, 4 or 8
@@ -57,14 +75,26 @@ struct Reference {
     auto operator<=>(const Reference&) const = default;
 };
 
-/// A switch table that belongs to one function: 4-byte entries, each (target - base) or an RVA.
+/// A switch table that belongs to one function. Entry i leads to base + (entry << shift).
 struct JumpTable {
     Rva at;
-    Rva base;                 ///< what is added to an entry; RVA 0 where entries are RVAs
-    std::vector<Rva> targets; ///< instruction starts inside the function (or one of its parts)
+    Rva base;                    ///< RVA 0 where entries are RVAs
+    std::vector<Rva> targets;    ///< instruction starts inside the function (or one of its parts)
+    std::uint8_t entry_size = 4; ///< bytes: 1, 2 or 4
+    std::uint8_t shift = 0;      ///< 2 where entries count the words of Arm64 code
+    bool is_signed = true;       ///< of entries of 1 and 2 bytes
 
     bool operator==(const JumpTable&) const = default;
-    RvaRange range() const { return {at, static_cast<std::uint32_t>(4 * targets.size())}; }
+    RvaRange range() const { return {at, static_cast<std::uint32_t>(entry_size * targets.size())}; }
+};
+
+/// Arm64: an instruction that goes on from the page address which an adrp has put in a register. Both are references
+/// of the function; these are the offsets of the instructions.
+struct PageUse {
+    std::uint32_t page = 0; ///< the adrp
+    std::uint32_t user = 0; ///< the add, load or store
+
+    auto operator<=>(const PageUse&) const = default;
 };
 
 /// A stretch of code that is entered at its first byte: a function, or a separated (cold) part of one.
@@ -76,6 +106,7 @@ struct Function {
     std::string undecoded;                   ///< why, with the RVA
     std::vector<std::uint32_t> instructions; ///< offsets of all instructions, ascending
     std::vector<Reference> references;       ///< ascending by offset; those that stay within the function included
+    std::vector<PageUse> page_uses;          ///< ascending; every arm64_low12_* reference is in at least one
     std::vector<JumpTable> jump_tables;      ///< ascending by `at`
     std::vector<pe::RuntimeFunction> unwind; ///< entries of .pdata that cover it, ascending
 

@@ -1,5 +1,7 @@
 #include "patchgen/program/unwind_parts.hpp"
 
+#include "engine/pe/unwind_x64.hpp"
+
 #include <fmt/format.h>
 
 namespace suture::program {

@@ -1,3 +1,4 @@
+#include "engine/pe/unwind_x64.hpp"
 #include "patchgen/prove/equivalence.hpp"
 
 #include <fmt/format.h>

@@ -103,6 +103,13 @@ struct RuntimeFunctionX64 {
 };
 static_assert(sizeof(RuntimeFunctionX64) == 12);
 
+/// RUNTIME_FUNCTION of Arm64. https://learn.microsoft.com/cpp/build/arm64-exception-handling
+struct RuntimeFunctionArm64 {
+    std::uint32_t begin_address;
+    std::uint32_t unwind_data; ///< RVA of an .xdata record where the lower 2 bits are 0, else packed data
+};
+static_assert(sizeof(RuntimeFunctionArm64) == 8);
+
 /// The fixed start of UNWIND_INFO, same source; unwind codes of 2 bytes follow.
 struct UnwindInfoX64 {
     std::uint8_t version_and_flags; ///< version in the lower 3 bits

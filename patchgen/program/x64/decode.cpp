@@ -18,7 +18,7 @@ class Decoding {
     explicit Decoding(const Stretch& stretch)
         : stretch_(stretch), size_(static_cast<std::uint32_t>(stretch.bytes.size())) {}
 
-    Code run() {
+    DecodedCode run() {
         find_trailing_zeros();
         code_.instructions.reserve(size_ / 4);
         walk();
@@ -31,7 +31,7 @@ class Decoding {
         return std::move(code_);
     }
 
-    Code run_reached(std::span<const std::uint32_t> entries) {
+    DecodedCode run_reached(std::span<const std::uint32_t> entries) {
         std::vector<bool> seen(size_, false);
         std::vector<std::uint32_t> open(entries.begin(), entries.end());
         while (!open.empty()) {
@@ -216,7 +216,7 @@ class Decoding {
 
     const Stretch& stretch_;
     const std::uint32_t size_;
-    Code code_;
+    DecodedCode code_;
     std::uint32_t zeros_from_ = 0;
     std::uint32_t solid_end_ = 0;
     std::uint32_t furthest_branch_ = 0;
@@ -265,11 +265,11 @@ void Decoding::check_branches() {
 
 } // namespace
 
-Code decode(const Stretch& stretch) {
+DecodedCode decode(const Stretch& stretch) {
     return Decoding(stretch).run();
 }
 
-Code decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) {
+DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) {
     return Decoding(stretch).run_reached(entries);
 }
 

@@ -1,23 +1,8 @@
 #pragma once
 
-#include "patchgen/program/program.hpp"
+#include "patchgen/program/stretch.hpp"
 
 namespace suture::program::x64 {
-
-/// How the end of a stretch of code is found.
-enum class End : std::uint8_t {
-    exact,   ///< the bytes given are all of it
-    trimmed, ///< the bytes given reach to the next function: trailing fill is left out
-    flow,    ///< it ends at the first terminator that no branch of its own jumps over
-};
-
-/// A half-open range of offsets from the start of the stretch.
-struct Extent {
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
-
-    auto operator<=>(const Extent&) const = default;
-};
 
 /// What an instruction does with its memory operand.
 struct Access {
@@ -25,37 +10,12 @@ struct Access {
     std::uint32_t size = 0; ///< bytes; 0 for `address`
 };
 
-/// A stretch of code to decode.
-struct Stretch {
-    Rva begin;
-    ByteView bytes;
-    End end = End::exact;
-    Va image_base;                                    ///< preferred
-    std::uint32_t image_size = 0;                     ///< SizeOfImage: references must lead inside
-    std::span<const pe::Relocation> relocations = {}; ///< those of the whole image, ascending
-    std::span<const Extent> data = {};                ///< tables inside the stretch, ascending, not overlapping
-};
-
-/// What a stretch of code holds.
-struct Code {
-    std::uint32_t size = 0; ///< bytes
-    std::vector<std::uint32_t> instructions;
-    std::vector<Reference> references;
-    std::string undecoded; ///< empty: all of it is understood. Else why not; the rest is true up to there
-    /// Offset of the byte that decoding stopped at, where `undecoded`; else `size`.
-    std::uint32_t stopped_at = 0;
-    bool takes_image_base = false; ///< LEA of RVA 0
-    bool jumps_by_register = false;
-    bool ends_in_terminator = false; ///< nothing runs from its last instruction into what follows
-    bool runs_on = false;            ///< its last instruction is neither a terminator nor a call
-};
-
-/// Decodes a stretch linearly. Never fails: see Code::undecoded.
-Code decode(const Stretch& stretch);
+/// Decodes a stretch linearly. Never fails: see DecodedCode::undecoded.
+DecodedCode decode(const Stretch& stretch);
 
 /// Decodes what branches reach from `entries` (offsets in the stretch): where tables between instructions stop
 /// decode(), to find the code that uses them. Blocks that cannot be decoded are left out; nothing is checked.
-Code decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries);
+DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries);
 
 /// Length of the fill instruction that `bytes` start with (int3, nop of any length), or 0.
 std::uint32_t fill_at(ByteView bytes);

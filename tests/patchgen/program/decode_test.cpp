@@ -7,7 +7,7 @@ namespace {
 
 using testing::ElementsAre;
 
-Code decoded(const Bytes& bytes, End end) {
+DecodedCode decoded(const Bytes& bytes, End end) {
     return decode({.begin = Rva{0x1000}, .bytes = bytes, .end = end, .image_base = {}, .image_size = 0x10000});
 }
 

@@ -48,6 +48,8 @@ TEST_P(EveryFixture, HoldsTheFieldOfEveryReference) {
             case ReferenceKind::absolute:
                 EXPECT_EQ(program->pointer_at(at), reference.target);
                 break;
+            default:
+                ADD_FAILURE() << "not of this machine";
             }
             EXPECT_TRUE(std::ranges::binary_search(function.instructions, reference.instruction));
         }
