@@ -110,15 +110,14 @@ class Collector {
 
     void refuse(const Owner& owner, Code code, std::string detail) {
         Error error = Error(code, std::move(detail)).in_image(new_.path()).at(owner.at);
-        if (owner.function) {
+        if (owner.function)
             error.in_function(pairing_.new_function(*owner.function).display_name());
-            result_.refused.emplace(*owner.function, result_.refusals.size());
-        }
-        for (const Error& other : result_.refusals)
-            if (other.code() == error.code() && other.detail() == error.detail() &&
-                other.place().function == error.place().function)
-                return;
-        result_.refusals.push_back(std::move(error));
+        const auto [known, fresh] =
+            told_.try_emplace({code, error.place().function, error.detail()}, result_.refusals.size());
+        if (owner.function)
+            result_.refused.emplace(*owner.function, known->second);
+        if (fresh)
+            result_.refusals.push_back(std::move(error));
     }
 
     std::string describe_target(Rva at) const { return describe(pairing_.updated, at); }
@@ -516,6 +515,7 @@ class Collector {
     std::map<Rva, EmittedData> data_;
     bool grown_ = false;
     Emission result_;
+    std::map<std::tuple<Code, std::string, std::string>, std::size_t> told_; ///< refusals by what they say
 };
 
 } // namespace
