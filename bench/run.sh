@@ -9,3 +9,8 @@ for benchmark in call_bench verify_bench patchgen_bench apply_bench; do
   printf '\n== %s\n' "$benchmark"
   "build/bin/$benchmark" "$@"
 done
+printf '\n== create_bench\n'
+samples=build/samples
+bench/create_bench.py \
+  "$samples/heartbeat/clang/baseline/heartbeat.dll" "$samples/heartbeat/clang/updated/heartbeat.dll" \
+  "$samples/cxx/clang/baseline/cxx.exe" "$samples/cxx/clang/updated/cxx.exe"
