@@ -46,7 +46,7 @@ struct EmittedFunction {
     const program::Function* baseline = nullptr; ///< set where it replaces one
     std::optional<isa::Site> site;               ///< set where it replaces one
     bool loops_to_entry = false;                 ///< of the baseline function
-    /// Parallel to updated->references.
+    /// Parallel to updated->references; that of an arm64_page21 means nothing.
     std::vector<Destination> destinations;
     /// Parallel to the targets of updated->jump_tables, flattened in order.
     std::vector<Destination> table_destinations;

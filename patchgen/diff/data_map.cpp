@@ -12,6 +12,7 @@ namespace suture::diff {
 using match::Place;
 using match::PlaceKind;
 using program::DataObject;
+using program::ReferenceKind;
 using program::Use;
 
 namespace {
@@ -36,7 +37,7 @@ std::string describe(const DataObject& object) {
 std::unordered_set<std::uint32_t> ends_taken(const match::Places& places, const program::Function& function) {
     std::unordered_set<std::uint32_t> ends;
     for (const program::Reference& reference : function.references)
-        if (reference.use == Use::address)
+        if (reference.use == Use::address && reference.kind != ReferenceKind::arm64_page21)
             if (const DataObject* object = places.program().data_at(reference.target))
                 ends.insert(static_cast<std::uint32_t>(object->range.end()));
     return ends;
@@ -82,6 +83,8 @@ void DataMap::collect_votes(const match::Matching& functions) {
             for (std::size_t i = 0; i < from[b].references.size(); ++i) {
                 const program::Reference& old_one = from[b].references[i];
                 const program::Reference& new_one = to[u].references[i];
+                if (old_one.kind == ReferenceKind::arm64_page21)
+                    continue;
                 if (old_one.use == Use::address &&
                     (baseline_ends.contains(old_one.target.value) || updated_ends.contains(new_one.target.value)))
                     continue;

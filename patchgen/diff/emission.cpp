@@ -148,7 +148,7 @@ class Collector {
 
     static bool loops_to_entry(const Function& function) {
         return std::any_of(function.references.begin(), function.references.end(), [&](const Reference& reference) {
-            return reference.kind == program::ReferenceKind::branch && reference.target == function.range.begin;
+            return program::is_branch(reference.kind) && reference.target == function.range.begin;
         });
     }
 
@@ -170,6 +170,9 @@ class Collector {
     }
 
     Destination resolve_reference(const Owner& owner, const Function& function, const Reference& reference) {
+        // Which page it must be follows from where its users lead.
+        if (reference.kind == program::ReferenceKind::arm64_page21)
+            return ToBaseline{};
         // A function that takes its own address takes the one that everybody else knows it by.
         const bool own_address =
             reference.target == function.range.begin && reference.use != Use::call && reference.use != Use::jump;
@@ -446,6 +449,10 @@ class Collector {
         return distances || rvas;
     }
 
+    static bool takes_address(const Reference& reference) {
+        return reference.use == Use::address && reference.kind != program::ReferenceKind::arm64_page21;
+    }
+
     /// The end of one object and the start of the next are one address. Where a function may mean either, both must
     /// come to lie as they lie in the updated image.
     void keep_boundaries() {
@@ -455,7 +462,7 @@ class Collector {
             for (std::size_t i = 0; i < function.references.size(); ++i) {
                 const Reference& reference = function.references[i];
                 const Place place = pairing_.updated.at(reference.target);
-                if (reference.use != Use::address || place.kind != PlaceKind::data ||
+                if (!takes_address(reference) || place.kind != PlaceKind::data ||
                     Contents::extent_of(pairing_.updated, reference.target).text)
                     continue;
                 ends.emplace(static_cast<std::uint32_t>(new_.data()[place.index].range.end()), i);
@@ -464,7 +471,7 @@ class Collector {
                 const Reference& reference = function.references[i];
                 const auto end = ends.find(reference.target.value);
                 const PlaceKind kind = pairing_.updated.at(reference.target).kind;
-                if (reference.use != Use::address || end == ends.end() ||
+                if (!takes_address(reference) || end == ends.end() ||
                     (kind != PlaceKind::data && kind != PlaceKind::end))
                     continue;
                 keep_boundary(index, function, emitted, end->second, i);

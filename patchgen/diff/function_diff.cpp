@@ -32,6 +32,18 @@ std::optional<std::size_t> own_table(const Function& function, Rva at) {
     return std::nullopt;
 }
 
+/// Bits of the byte at `offset` that hold an address.
+std::uint32_t address_bits(const Function& function, std::uint32_t offset) {
+    const auto next =
+        std::upper_bound(function.references.begin(), function.references.end(), offset,
+                         [](std::uint32_t at, const Reference& reference) { return at < reference.offset; });
+    if (next == function.references.begin())
+        return 0;
+    const Reference& reference = *std::prev(next);
+    const std::uint32_t byte = offset - reference.offset;
+    return byte < reference.size ? program::immediate_mask(reference.kind) >> 8 * (byte % 4) & 0xff : 0;
+}
+
 class Comparer {
   public:
     Comparer(const Pairing& pairing, Contents& contents, std::uint32_t baseline, std::uint32_t updated)
@@ -56,16 +68,9 @@ class Comparer {
     std::string code_difference() const {
         const Bytes old_code = match::code_of(pairing_.baseline.program(), old_);
         const Bytes new_code = match::code_of(pairing_.updated.program(), new_);
-        const auto masked = [](const Function& function, std::uint32_t offset) {
-            const auto next =
-                std::upper_bound(function.references.begin(), function.references.end(), offset,
-                                 [](std::uint32_t at, const Reference& reference) { return at < reference.offset; });
-            return next != function.references.begin() &&
-                   offset - std::prev(next)->offset < std::uint32_t{std::prev(next)->size};
-        };
         const auto shared = static_cast<std::uint32_t>(std::min(old_code.size(), new_code.size()));
         for (std::uint32_t i = 0; i < shared; ++i)
-            if (old_code[i] != new_code[i] && (!masked(old_, i) || !masked(new_, i)))
+            if (((old_code[i] ^ new_code[i]) & ~(address_bits(old_, i) & address_bits(new_, i))) != 0)
                 return fmt::format("code differs at +0x{:x}", i);
         if (old_code.size() != new_code.size())
             return fmt::format("code is 0x{:x} bytes, was 0x{:x}", new_code.size(), old_code.size());
@@ -79,6 +84,8 @@ class Comparer {
     }
 
     void reference(const Reference& old_one, const Reference& new_one) {
+        if (old_one.kind == program::ReferenceKind::arm64_page21)
+            return; // what goes on from it says where it leads
         if (old_.range.contains(old_one.target))
             return; // where it leads inside is part of the fingerprint
         const auto old_table = own_table(old_, old_one.target);

@@ -27,9 +27,11 @@ Bytes code_of(const program::Program& program, const program::Function& function
 
 Digest fingerprint_of(const program::Program& program, const program::Function& function) {
     Bytes text = code_of(program, function);
-    for (const program::Reference& reference : function.references)
+    for (const program::Reference& reference : function.references) {
+        const std::uint32_t mask = program::immediate_mask(reference.kind);
         for (std::uint32_t i = 0; i < reference.size && std::uint64_t{reference.offset} + i < text.size(); ++i)
-            text[reference.offset + i] = 0;
+            text[reference.offset + i] &= static_cast<std::uint8_t>(~(mask >> 8 * (i % 4)));
+    }
     for (const program::JumpTable& table : function.jump_tables)
         if (function.range.contains(table.range()))
             std::fill_n(text.begin() + (table.at - function.range.begin),
@@ -41,11 +43,18 @@ Digest fingerprint_of(const program::Program& program, const program::Function& 
                       static_cast<std::uint32_t>(reference.use) << 16);
         put(text, reference.access_size);
         put(text, static_cast<std::uint32_t>(reference.addend));
-        put(text, inside(function, reference.target));
+        // A page means nothing by itself.
+        if (reference.kind != program::ReferenceKind::arm64_page21)
+            put(text, inside(function, reference.target));
+    }
+    for (const program::PageUse& use : function.page_uses) {
+        put(text, use.page);
+        put(text, use.user);
     }
     for (const program::JumpTable& table : function.jump_tables) {
         put(text, static_cast<std::uint32_t>(table.targets.size()));
         put(text, table.base == table.at ? 1 : table.base == Rva{} ? 0 : 2);
+        put(text, table.entry_size | std::uint32_t{table.shift} << 8 | std::uint32_t{table.is_signed} << 16);
         for (const Rva target : table.targets)
             put(text, inside(function, target));
     }

@@ -184,7 +184,8 @@ class Matcher {
             for (const auto& [b, u] : std::exchange(fresh_, {}))
                 if (result_.same_code(b, u))
                     for (std::size_t i = 0; i < baseline_[b].references.size(); ++i)
-                        vote(baseline_[b].references[i].target, updated_[u].references[i].target, touched);
+                        if (baseline_[b].references[i].kind != program::ReferenceKind::arm64_page21)
+                            vote(baseline_[b].references[i].target, updated_[u].references[i].target, touched);
             std::sort(touched.begin(), touched.end());
             for (const auto& [b, u] : touched)
                 if (baseline_votes_[b].size() == 1 && updated_votes_[u].size() == 1)

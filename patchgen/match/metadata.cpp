@@ -27,7 +27,8 @@ class Collector {
         guard_tables();
         tls_template();
         for (const pe::RuntimeFunction& entry : program_.runtime_functions())
-            add({entry.unwind_info, 4}, Kind::unwind_info, entry.unwind_info.value);
+            if (entry.packed == 0)
+                add({entry.unwind_info, 4}, Kind::unwind_info, entry.unwind_info.value);
         for (const program::Function& function : program_.functions())
             for (const program::JumpTable& table : function.jump_tables)
                 add(table.range(), Kind::jump_table, function.range.begin.value);
