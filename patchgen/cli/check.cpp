@@ -91,7 +91,8 @@ Json json_of_findings(const Program& program, const Findings& findings) {
 
 int check(const CheckOptions& options, const Output& output) {
     auto progress = std::make_unique<Progress>(!output.options().quiet);
-    const auto program = load_image(options.image, options.symbols, options.no_symbols, *progress);
+    const auto program =
+        load_image(options.image, options.symbols, options.no_symbols, Phase::read_baseline, *progress);
     if (!program)
         return progress.reset(), report_error(program.error(), output);
     const isa::Isa* isa = isa::isa_for((*program)->image().machine());
@@ -100,7 +101,7 @@ int check(const CheckOptions& options, const Output& output) {
                report_error(Error(Code::pe_machine_unsupported, std::string(name_of((*program)->image().machine())))
                                 .in_image(options.image),
                             output);
-    progress->stage("looking for redirect sites");
+    progress->begin(Phase::compare, "looking for redirect sites");
     const Findings findings = examine(**program, *isa);
     progress.reset();
     output.text(text_of_findings(**program, findings, output));

@@ -22,6 +22,7 @@ struct CreateOptions {
     std::string package; ///< empty: "<stem>_hotpatch.<ext>" in the current folder
     std::string id;
     std::uint32_t sequence = 1;
+    std::string html; ///< the report as a page; empty: none
 };
 int create(const CreateOptions& options, const Output& output);
 

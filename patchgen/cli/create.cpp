@@ -1,6 +1,8 @@
 #include "patchgen/cli/commands.hpp"
+#include "patchgen/cli/html/page.hpp"
 #include "patchgen/cli/images.hpp"
-#include "patchgen/cli/report.hpp"
+#include "patchgen/cli/report/json.hpp"
+#include "patchgen/cli/report/terminal.hpp"
 #include "patchgen/emit/emit.hpp"
 
 #include <filesystem>
@@ -19,11 +21,11 @@ std::string default_package(const std::string& baseline) {
 /// The package's bytes, proved. Errors: reasons to refuse.
 Result<Bytes> make_package(const LoadedPair& pair, const diff::ChangeSet& changes, const CreateOptions& options,
                            Outcome& outcome, Progress& progress) {
-    progress.stage("laying out the package");
+    progress.begin(Phase::emit, "laying out the package");
     SUTURE_TRY(const package::Contents contents,
                emit::emit(*pair.baseline, *pair.updated, changes, {options.id, options.sequence, {}}));
     SUTURE_TRY(Bytes bytes, package::write_package(contents));
-    progress.stage("proving the package");
+    progress.begin(Phase::prove, "proving the package");
     SUTURE_TRY(outcome.proof, prove::prove(*pair.baseline, *pair.updated, bytes));
     return bytes;
 }
@@ -33,13 +35,24 @@ bool same_file(const std::string& a, const std::string& b) {
     return fs::equivalent(a, b, ignored);
 }
 
-int finish(const LoadedPair& pair, const diff::ChangeSet& changes, const Outcome& outcome, const Output& output) {
-    output.text(report_text(*pair.baseline, *pair.updated, changes, outcome, output));
-    if (auto written = output.json(report_json(*pair.baseline, changes, outcome)); !written) {
+Result<void> write_page(const std::string& path, const Report& report, const LoadedPair& pair,
+                        const diff::ChangeSet& changes) {
+    const std::string page = page_of(report, *pair.baseline, *pair.updated, changes);
+    return write_file(path, {reinterpret_cast<const std::uint8_t*>(page.data()), page.size()});
+}
+
+int finish(const LoadedPair& pair, const diff::ChangeSet& changes, Outcome outcome, const CreateOptions& options,
+           const Output& output) {
+    const Report report = make_report(*pair.baseline, *pair.updated, changes, std::move(outcome));
+    output.text(report_text(report, output));
+    Result<void> written = output.json(report_json(report));
+    if (written && !options.html.empty())
+        written = write_page(options.html, report, pair, changes);
+    if (!written) {
         output.error(written.error());
         return exit_bad_input;
     }
-    switch (outcome.kind) {
+    switch (report.outcome.kind) {
     case Outcome::Kind::package:
         return exit_done;
     case Outcome::Kind::no_change:
@@ -55,15 +68,17 @@ int finish(const LoadedPair& pair, const diff::ChangeSet& changes, const Outcome
 int create(const CreateOptions& options, const Output& output) {
     const std::string path = options.package.empty() ? default_package(options.images.baseline) : options.package;
     for (const std::string& input : {options.images.baseline, options.images.updated})
-        if (same_file(path, input))
-            return report_error(Error(Code::file_unwritable, "it is one of the images to compare").in_image(path),
-                                output, exit_usage);
+        for (const std::string& written : {path, options.html})
+            if (same_file(written, input))
+                return report_error(
+                    Error(Code::file_unwritable, "it is one of the images to compare").in_image(written), output,
+                    exit_usage);
     Outcome outcome;
     auto progress = std::make_unique<Progress>(!output.options().quiet);
     const auto pair = load_pair(options.images, *progress);
     if (!pair)
         return progress.reset(), report_error(pair.error(), output);
-    progress->stage("comparing");
+    progress->begin(Phase::compare, "matching and comparing functions");
     const diff::ChangeSet changes = diff::compare(*pair->baseline, *pair->updated);
     if (!changes.refusals.empty()) {
         outcome.kind = Outcome::Kind::refused;
@@ -82,7 +97,7 @@ int create(const CreateOptions& options, const Output& output) {
         }
     }
     progress.reset();
-    return finish(*pair, changes, outcome, output);
+    return finish(*pair, changes, std::move(outcome), options, output);
 }
 
 } // namespace suture::cli

@@ -5,8 +5,8 @@
 namespace suture::cli {
 
 Result<std::unique_ptr<const program::Program>> load_image(const std::string& path, const std::string& symbols,
-                                                           bool no_symbols, Progress& progress) {
-    progress.stage("reading " + path);
+                                                           bool no_symbols, Phase phase, Progress& progress) {
+    progress.begin(phase, "reading " + path);
     SUTURE_TRY(auto program, program::Program::load(path, {symbols, !no_symbols}));
     spdlog::debug("{}: {} functions, names from {}", path, program->functions().size(), program->symbol_source());
     for (const program::Conflict& conflict : program->conflicts())
@@ -16,8 +16,10 @@ Result<std::unique_ptr<const program::Program>> load_image(const std::string& pa
 
 Result<LoadedPair> load_pair(const ImagePair& images, Progress& progress) {
     LoadedPair pair;
-    SUTURE_TRY(pair.baseline, load_image(images.baseline, images.baseline_symbols, images.no_symbols, progress));
-    SUTURE_TRY(pair.updated, load_image(images.updated, images.updated_symbols, images.no_symbols, progress));
+    SUTURE_TRY(pair.baseline,
+               load_image(images.baseline, images.baseline_symbols, images.no_symbols, Phase::read_baseline, progress));
+    SUTURE_TRY(pair.updated,
+               load_image(images.updated, images.updated_symbols, images.no_symbols, Phase::read_updated, progress));
     return pair;
 }
 

@@ -14,7 +14,7 @@ struct LoadedPair {
 
 /// Reads one image, and logs what its sources disagree on. Errors: those of Program::load.
 Result<std::unique_ptr<const program::Program>> load_image(const std::string& path, const std::string& symbols,
-                                                           bool no_symbols, Progress& progress);
+                                                           bool no_symbols, Phase phase, Progress& progress);
 /// Reads both. Errors: those of Program::load.
 Result<LoadedPair> load_pair(const ImagePair& images, Progress& progress);
 

@@ -1,6 +1,6 @@
 #include "engine/package/limits.hpp"
 #include "patchgen/cli/commands.hpp"
-#include "patchgen/cli/disassembly.hpp"
+#include "patchgen/cli/disassembly/package_code.hpp"
 
 namespace suture::cli {
 
@@ -10,7 +10,8 @@ using package::Package;
 using package::Replacement;
 
 std::string name_of_fixup(package::FixupKind kind) {
-    return kind == package::FixupKind::absolute64 ? "absolute64" : "rel32";
+    constexpr std::string_view kNames[] = {"absolute64", "rel32", "arm64-page21", "arm64-branch26"};
+    return std::string(kNames[static_cast<std::size_t>(kind) - 1]);
 }
 
 std::string name_of_import(const pe::ImportSlot& slot) {
@@ -41,10 +42,8 @@ std::string function_text(const Package& package, const Replacement& function, c
     if (function.site.uses_pad())
         text +=
             fmt::format("      {:>8}  {:<32} pad\n", hex(function.site.pad.value), hex(ByteView(function.pad_bytes)));
-    if (package.manifest().machine == Machine::x64)
-        text += code_text(disassembler.baseline_code(function.entry_bytes, function.baseline)) + "    code\n" +
-                code_text(disassembler.package_code({function.patch, function.patch_size}));
-    return text;
+    return text + code_text(disassembler.baseline_code(function.entry_bytes, function.baseline)) + "    code\n" +
+           code_text(disassembler.package_code({function.patch, function.patch_size}));
 }
 
 std::string package_text(const Package& package, const std::string& path, std::size_t bytes, const Output& output) {
@@ -96,7 +95,7 @@ Json code_json(const std::vector<Line>& lines) {
     return json;
 }
 
-Json function_json(const Replacement& function, const Disassembler& disassembler, bool is_x64) {
+Json function_json(const Replacement& function, const Disassembler& disassembler) {
     Json json = {{"name", function.name},
                  {"baseline_rva", function.baseline.value},
                  {"baseline_size", function.baseline_size},
@@ -111,10 +110,8 @@ Json function_json(const Replacement& function, const Disassembler& disassembler
                    {"entry_bytes", hex(ByteView(function.entry_bytes))},
                    {"pad_rva", function.site.uses_pad() ? Json(function.site.pad.value) : Json(nullptr)},
                    {"pad_bytes", hex(ByteView(function.pad_bytes))}}}};
-    if (is_x64) {
-        json["site"]["code"] = code_json(disassembler.baseline_code(function.entry_bytes, function.baseline));
-        json["code"] = code_json(disassembler.package_code({function.patch, function.patch_size}));
-    }
+    json["site"]["code"] = code_json(disassembler.baseline_code(function.entry_bytes, function.baseline));
+    json["code"] = code_json(disassembler.package_code({function.patch, function.patch_size}));
     return json;
 }
 
@@ -148,7 +145,7 @@ Json package_json(const Package& package, const std::string& path, std::size_t b
         json["sections"].push_back(
             {{"name", section.name}, {"rva", section.range.begin.value}, {"size", section.range.size}});
     for (const Replacement& function : manifest.functions)
-        json["functions"].push_back(function_json(function, disassembler, manifest.machine == Machine::x64));
+        json["functions"].push_back(function_json(function, disassembler));
     for (const package::Fixup& fixup : manifest.fixups)
         json["fixups"].push_back({{"rva", fixup.source.value},
                                   {"kind", name_of_fixup(fixup.kind)},

@@ -55,6 +55,8 @@ int run(int argc, char** argv) {
         ->add_option("--sequence", create_options.sequence, "Number of the package among those of its baseline")
         ->check(CLI::Range(1u, 0xffffffffu))
         ->type_name("N");
+    create_command->add_option("--html", create_options.html, "Write the report as a page for a browser to FILE")
+        ->type_name("FILE");
 
     CheckOptions check_options;
     auto* check_command = app.add_subcommand("check", "Tell for each function whether it can be redirected");

@@ -26,6 +26,8 @@ struct OutputOptions {
 class Output {
   public:
     explicit Output(const OutputOptions& options);
+    /// With or without colours, whatever standard output is.
+    Output(const OutputOptions& options, bool coloured) : options_(options), coloured_(coloured) {}
 
     const OutputOptions& options() const { return options_; }
     /// Text for people; nothing where --quiet is given or JSON goes to standard output.

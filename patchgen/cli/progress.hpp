@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -7,7 +8,10 @@
 
 namespace suture::cli {
 
-/// One line on standard error that says what takes so long; only on a terminal, and only from the second second on.
+/// What a command does, in this order.
+enum class Phase { read_baseline, read_updated, compare, emit, prove };
+
+/// A bar on standard error that says what takes so long; only on a terminal, and only from the second second on.
 class Progress {
   public:
     explicit Progress(bool wanted);
@@ -15,14 +19,21 @@ class Progress {
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
-    void stage(std::string what);
+    /// A phase begins. `what` is shown.
+    void begin(Phase phase, std::string what);
 
   private:
+    using Clock = std::chrono::steady_clock;
+
     void run(const std::stop_token& stop);
+    std::string line() const;
 
     std::mutex mutex_;
     std::condition_variable_any changed_;
-    std::string stage_;
+    Clock::time_point started_ = Clock::now();
+    Clock::time_point phase_started_ = started_;
+    Phase phase_ = Phase::read_baseline;
+    std::string what_;
     std::jthread thread_;
 };
 

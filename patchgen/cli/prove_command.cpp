@@ -1,7 +1,7 @@
 #include "engine/package/limits.hpp"
 #include "patchgen/cli/commands.hpp"
 #include "patchgen/cli/images.hpp"
-#include "patchgen/cli/report.hpp"
+#include "patchgen/cli/report/json.hpp"
 
 namespace suture::cli {
 
@@ -11,7 +11,7 @@ Result<prove::Proof> run_proof(const ProveOptions& options, const Output& output
     Progress progress(!output.options().quiet);
     SUTURE_TRY(const Bytes package, read_file(options.package, package::kMaxFileSize));
     SUTURE_TRY(const LoadedPair pair, load_pair(options.images, progress));
-    progress.stage("proving");
+    progress.begin(Phase::prove, "proving");
     return prove::prove(*pair.baseline, *pair.updated, package);
 }
 

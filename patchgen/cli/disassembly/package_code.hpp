@@ -1,18 +1,9 @@
 #pragma once
 
 #include "engine/package/reader.hpp"
-
-#include <string>
-#include <vector>
+#include "patchgen/cli/disassembly/disassemble.hpp"
 
 namespace suture::cli {
-
-/// One instruction as text.
-struct Line {
-    Rva at;
-    Bytes bytes;
-    std::string text;
-};
 
 /// Code of a package, or original code of its baseline, with what it refers to named.
 class Disassembler {
@@ -29,6 +20,8 @@ class Disassembler {
     std::string baseline_name(Rva rva) const;
 
   private:
+    std::vector<Line> lines_of(ByteView bytes, Rva at, std::uint64_t base) const;
+
     const package::Package& package_;
 };
 

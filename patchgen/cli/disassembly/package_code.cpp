@@ -1,0 +1,108 @@
+#include "patchgen/cli/disassembly/package_code.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace suture::cli {
+
+namespace {
+
+// Where package and baseline are taken to lie: within reach of each other and apart, so that an address tells which
+// of them it is in.
+constexpr std::uint64_t kPackage = 0x1'0000'0000;
+constexpr std::uint64_t kBaseline = 0x1'4000'0000;
+
+/// Puts the distance that an adrp, b or bl of the package has from its target into the instruction.
+std::uint32_t arm64_word(std::uint32_t word, package::FixupKind kind, std::uint64_t at, std::uint64_t target) {
+    if (kind == package::FixupKind::arm64_branch26)
+        return (word & 0xfc00'0000) | (static_cast<std::uint32_t>((target - at) >> 2) & 0x03ff'ffff);
+    const auto pages = static_cast<std::uint32_t>((target >> 12) - (at >> 12));
+    return (word & 0x9f00'001f) | ((pages & 3) << 29) | (((pages >> 2) & 0x7'ffff) << 5);
+}
+
+/// Puts what the loader writes for `fixup` into a copy of the code around it.
+void apply(const package::Fixup& fixup, std::uint8_t* field) {
+    const std::uint64_t at = kPackage + fixup.source.value;
+    const std::uint64_t target =
+        kBaseline + fixup.target.value + static_cast<std::uint64_t>(std::int64_t{fixup.addend});
+    if (fixup.kind == package::FixupKind::absolute64) {
+        std::memcpy(field, &target, sizeof(target));
+        return;
+    }
+    auto value = static_cast<std::uint32_t>(target - at);
+    if (fixup.kind != package::FixupKind::rel32) {
+        std::uint32_t word = 0;
+        std::memcpy(&word, field, sizeof(word));
+        value = arm64_word(word, fixup.kind, at, target);
+    }
+    std::memcpy(field, &value, sizeof(value));
+}
+
+} // namespace
+
+std::vector<Line> Disassembler::package_code(RvaRange range) const {
+    const auto content = package_.image().bytes_at(range.begin, range.size);
+    if (!content)
+        return {};
+    Bytes bytes = content->copy();
+    for (const package::Fixup& fixup : package_.manifest().fixups) {
+        const std::uint32_t size = fixup.kind == package::FixupKind::absolute64 ? 8 : 4;
+        if (!range.contains(RvaRange{fixup.source, size}))
+            continue;
+        apply(fixup, bytes.data() + (fixup.source - range.begin));
+    }
+    auto lines = lines_of(bytes, range.begin, kPackage);
+    // Shown as they are in the file; the text says where they lead.
+    for (Line& line : lines)
+        if (const auto original = content->slice(line.at - range.begin, line.bytes.size()))
+            line.bytes = original->copy();
+    return lines;
+}
+
+std::vector<Line> Disassembler::baseline_code(ByteView bytes, Rva at) const {
+    return lines_of(bytes, at, kBaseline);
+}
+
+std::vector<Line> Disassembler::lines_of(ByteView bytes, Rva at, std::uint64_t base) const {
+    return disassemble(
+        package_.manifest().machine, bytes, at, base, [this](std::uint64_t address) -> std::optional<std::string> {
+            const auto rva = [address](std::uint64_t from) { return Rva{static_cast<std::uint32_t>(address - from)}; };
+            if (address - kPackage < kBaseline - kPackage)
+                return package_name(rva(kPackage));
+            if (address - kBaseline < 0x8000'0000)
+                return baseline_name(rva(kBaseline));
+            return std::nullopt;
+        });
+}
+
+std::string Disassembler::package_name(Rva rva) const {
+    const package::Manifest& manifest = package_.manifest();
+    const auto with_offset = [&](std::string name, Rva begin) {
+        return rva == begin ? name : fmt::format("{}+0x{:x}", name, rva - begin);
+    };
+    for (const package::Replacement& function : manifest.functions)
+        if (RvaRange{function.patch, function.patch_size}.contains(rva))
+            return with_offset(function.name.empty() ? fmt::format("new sub_{:x}", function.baseline.value)
+                                                     : "new " + function.name,
+                               function.patch);
+    for (const pe::ImportSlot& slot : package_.imports())
+        if (slot.slot == rva)
+            return slot.name.empty() ? fmt::format("{}#{}", slot.dll, slot.ordinal)
+                                     : fmt::format("{}!{}", slot.dll, slot.name);
+    for (const package::Global& global : manifest.globals)
+        if (RvaRange{global.at, global.size}.contains(rva) && !global.name.empty())
+            return with_offset(global.name, global.at);
+    return fmt::format("package+0x{:x}", rva.value);
+}
+
+std::string Disassembler::baseline_name(Rva rva) const {
+    for (const package::Replacement& function : package_.manifest().functions)
+        if (!function.name.empty() && RvaRange{function.baseline, function.baseline_size}.contains(rva))
+            return rva == function.baseline ? function.name
+                                            : fmt::format("{}+0x{:x}", function.name, rva - function.baseline);
+    return fmt::format("{}+0x{:x}", package_.manifest().module, rva.value);
+}
+
+} // namespace suture::cli

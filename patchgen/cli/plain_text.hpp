@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace suture::cli {
+
+/// `text` as it can be shown: names come from images and symbol files, in whatever encoding. What is no UTF-8, a
+/// control character, or a character that reorders or hides what stands around it, becomes an escape: "\x1b", "\u202e".
+std::string plain(std::string_view text);
+
+} // namespace suture::cli
