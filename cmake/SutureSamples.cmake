@@ -167,6 +167,12 @@ function(suture_sample)
       suture_sample_image(another IMAGE ${arg_IMAGE} VARIANT ${variant} VERSION another OUTPUT_DIR ${root}/another
         OPTIMIZE -O1 DEFINES UPDATED=0 ${arg_UNPARSED_ARGUMENTS})
     endif()
+    get_filename_component(stem ${arg_IMAGE} NAME_WE)
+    get_filename_component(extension ${arg_IMAGE} EXT)
+    set(package ${root}/${stem}_hotpatch${extension})
+    suture_add_hotpatch(${arg_NAME}-${variant} BASELINE ${baseline} UPDATED ${updated} OUTPUT ${package}
+      ID "${arg_NAME}, ${variant}" HTML ${root}/report.html JSON ${root}/report.json)
+    set_property(GLOBAL APPEND PROPERTY SUTURE_SAMPLE_PACKAGES ${arg_NAME}-${variant}_hotpatch)
     set(symbols pdb)
     if(variant STREQUAL "gcc")
       set(symbols coff)
@@ -180,16 +186,23 @@ function(suture_sample)
     endif()
     string(CONCAT entry "{\"sample\": \"${arg_NAME}\", \"variant\": \"${variant}\", \"machine\": \"x64\", "
       "\"symbols\": \"${symbols}\", \"image\": \"${arg_IMAGE}\", \"program\": \"${arg_PROGRAM}\", "
-      "\"baseline\": \"${baseline}\", \"updated\": \"${updated}\", \"another\": ${another_json}}")
+      "\"baseline\": \"${baseline}\", \"updated\": \"${updated}\", \"another\": ${another_json}, "
+      "\"package\": \"${package}\"}")
     set_property(GLOBAL APPEND PROPERTY SUTURE_SAMPLE_ENTRIES "${entry}")
   endforeach()
 endfunction()
 
-# Writes samples.json, and adds the target `samples` that builds all images.
+# Writes samples.json, and adds the targets `samples` that builds all images, and `sample-packages` their hotpatches.
 function(suture_samples_finish)
   get_property(entries GLOBAL PROPERTY SUTURE_SAMPLE_ENTRIES)
   get_property(images GLOBAL PROPERTY SUTURE_SAMPLE_IMAGES)
   list(JOIN entries ",\n" joined)
   file(CONFIGURE OUTPUT ${SUTURE_SAMPLES_OUTPUT}/samples.json CONTENT "{\"samples\": [\n${joined}\n]}\n" @ONLY)
   add_custom_target(samples ALL DEPENDS ${images})
+  get_property(packages GLOBAL PROPERTY SUTURE_SAMPLE_PACKAGES)
+  # One target makes the images, and the others wait for it: generators may run targets side by side.
+  foreach(package IN LISTS packages)
+    add_dependencies(${package} samples)
+  endforeach()
+  add_custom_target(sample-packages DEPENDS ${packages})
 endfunction()

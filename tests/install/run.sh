@@ -1,10 +1,37 @@
 #!/bin/sh
-# Installs the libraries into an empty folder, and builds and runs a project that finds them there.
+# Installs Suture into an empty folder, and builds and runs a project that finds it there.
 # Arguments: the build folder, cmake.
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$2" --install "$1" --prefix "$work/prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
-"$2" -S "$(dirname "$0")" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" 2>&1 &&
-  "$2" --build "$work/build" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
-"$work/build/consumer"
+fail() { echo "FAILED: $*" >&2; cat "$work/log" >&2; exit 1; }
+"$2" --install "$1" --prefix "$work/prefix" >"$work/log" 2>&1 || fail "install"
+images=
+if [ -d "$1/samples/heartbeat/clang" ]; then
+  cp -r "$1/samples/heartbeat/clang" "$work/images"
+  images=-DIMAGES=$work/images
+fi
+build=$work/build
+"$2" -S "$(dirname "$0")" -B "$build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" $images >"$work/log" 2>&1 ||
+  fail "configure"
+"$2" --build "$build" >"$work/log" 2>&1 || fail "build"
+"$build/consumer"
+[ -n "$images" ] || exit 0
+
+grep -q 'No hotpatch: the images do the same' "$work/log" || fail "nothing said of images that do the same"
+grep -q 'unrelated-images' "$work/log" || fail "nothing said of the refusal that is tolerated"
+for file in heartbeat_hotpatch.dll report.html report.json refused.html; do
+  [ -s "$build/$file" ] || fail "no $file"
+done
+for file in same.dll tolerated.dll; do [ ! -e "$build/$file" ] || fail "$file was written"; done
+"$work/prefix/bin/patchgen" inspect "$build/heartbeat_hotpatch.dll" >"$work/inspect"
+grep -q 'a service; 1' "$work/inspect" && grep -q 'sequence *7' "$work/inspect" || fail "options are lost"
+
+"$2" --build "$build" >"$work/log" 2>&1 && grep -q 'no work to do' "$work/log" || fail "made anew for nothing"
+for image in baseline updated; do
+  touch "$work/images/$image/heartbeat.dll"
+  "$2" --build "$build" >"$work/log" 2>&1 && grep -q 'hotpatch of service' "$work/log" || fail "not made anew for $image"
+done
+if "$2" --build "$build" --target refused_hotpatch >"$work/log" 2>&1; then fail "a refusal passed"; fi
+grep -q 'unrelated-images' "$work/log" || fail "a refusal without its reason"
+[ ! -e "$build/refused.dll" ] || fail "refused.dll was written"

@@ -1,0 +1,104 @@
+# suture_add_hotpatch(<target> BASELINE <image> [UPDATED <image>] [OUTPUT <package>]
+#   [BASELINE_SYMBOLS <file>] [UPDATED_SYMBOLS <file>] [NO_SYMBOLS] [ID <text>] [SEQUENCE <n>] [HTML <file>] [JSON <file>]
+#   [ALLOW_DATA_CHANGE <name>...] [WARN_ONLY] [EXCLUDE_FROM_ALL] [DEPENDS <file or target>...])
+#
+# Adds the target <target>_hotpatch, which makes a hotpatch that turns BASELINE, an image that was released, into the
+# image that <target> links, or into UPDATED, where <target> may be any name. It is made anew when one of the images
+# changes. Names may hold generator expressions; a relative OUTPUT, HTML or JSON lies in the current binary folder.
+#
+#   OUTPUT            the package; default: <stem of BASELINE>_hotpatch<extension>
+#   BASELINE_SYMBOLS, UPDATED_SYMBOLS, NO_SYMBOLS, ID, SEQUENCE, ALLOW_DATA_CHANGE: as the options of `patchgen create`
+#   HTML, JSON        the report
+#   WARN_ONLY         where the update cannot be hotpatched, the build goes on; otherwise it fails with the reasons
+#   EXCLUDE_FROM_ALL  built only when <target>_hotpatch is asked for
+#   DEPENDS           what else has to be built before
+#
+# Where the images do the same, the build goes on: there is nothing to patch. In both cases no package is left, an older
+# one included. The properties SUTURE_PACKAGE and SUTURE_REPORT of <target>_hotpatch hold the path of the package, and
+# of a text file with what patchgen said.
+
+set(SUTURE_RUN_PATCHGEN ${CMAKE_CURRENT_LIST_DIR}/SutureRunPatchgen.cmake CACHE INTERNAL "")
+
+function(suture_add_hotpatch target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "NO_SYMBOLS;WARN_ONLY;EXCLUDE_FROM_ALL"
+    "BASELINE;UPDATED;OUTPUT;BASELINE_SYMBOLS;UPDATED_SYMBOLS;ID;SEQUENCE;HTML;JSON" "ALLOW_DATA_CHANGE;DEPENDS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "suture_add_hotpatch(${target}): unknown arguments: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT arg_BASELINE)
+    message(FATAL_ERROR "suture_add_hotpatch(${target}): BASELINE is missing, the image that was released")
+  endif()
+  if(arg_NO_SYMBOLS AND (arg_BASELINE_SYMBOLS OR arg_UPDATED_SYMBOLS))
+    message(FATAL_ERROR "suture_add_hotpatch(${target}): NO_SYMBOLS excludes files of symbols")
+  endif()
+  set(depends ${arg_DEPENDS})
+  if(NOT arg_UPDATED)
+    if(NOT TARGET ${target})
+      message(FATAL_ERROR "suture_add_hotpatch(${target}): there is no such target, and UPDATED names no image")
+    endif()
+    set(arg_UPDATED $<TARGET_FILE:${target}>)
+    list(APPEND depends ${target})
+  endif()
+  foreach(input BASELINE UPDATED BASELINE_SYMBOLS UPDATED_SYMBOLS)
+    if(arg_${input} AND NOT arg_${input} MATCHES "^\\$<")
+      get_filename_component(arg_${input} ${arg_${input}} ABSOLUTE BASE_DIR ${CMAKE_CURRENT_SOURCE_DIR})
+    endif()
+    if(arg_${input})
+      list(APPEND depends ${arg_${input}})
+    endif()
+  endforeach()
+  # The PDB beside an image is what patchgen takes; where it is made together with the image, or lies there, it counts.
+  if(NOT arg_NO_SYMBOLS AND NOT arg_BASELINE_SYMBOLS AND NOT arg_BASELINE MATCHES "^\\$<")
+    string(REGEX REPLACE "\\.[^./]*$" ".pdb" pdb ${arg_BASELINE})
+    if(EXISTS ${pdb})
+      list(APPEND depends ${pdb})
+    endif()
+  endif()
+
+  if(NOT arg_OUTPUT)
+    if(arg_BASELINE MATCHES "^\\$<")
+      message(FATAL_ERROR "suture_add_hotpatch(${target}): OUTPUT is needed where BASELINE is a generator expression")
+    endif()
+    get_filename_component(stem ${arg_BASELINE} NAME_WLE)
+    get_filename_component(extension ${arg_BASELINE} LAST_EXT)
+    set(arg_OUTPUT ${stem}_hotpatch${extension})
+  endif()
+  set(byproducts "")
+  foreach(output OUTPUT HTML JSON)
+    if(arg_${output})
+      get_filename_component(arg_${output} ${arg_${output}} ABSOLUTE BASE_DIR ${CMAKE_CURRENT_BINARY_DIR})
+      list(APPEND byproducts ${arg_${output}})
+    endif()
+  endforeach()
+  # What the build waits for is the report, since there may be no package.
+  set(report ${arg_OUTPUT}.txt)
+
+  set(options "")
+  foreach(pair BASELINE_SYMBOLS=--baseline-symbols UPDATED_SYMBOLS=--updated-symbols ID=--id SEQUENCE=--sequence
+      HTML=--html JSON=--json)
+    string(REGEX MATCH "^(.*)=(.*)$" match ${pair})
+    if(DEFINED arg_${CMAKE_MATCH_1} AND NOT arg_${CMAKE_MATCH_1} STREQUAL "")
+      list(APPEND options ${CMAKE_MATCH_2} "${arg_${CMAKE_MATCH_1}}")
+    endif()
+  endforeach()
+  if(arg_NO_SYMBOLS)
+    list(APPEND options --no-symbols)
+  endif()
+  foreach(name IN LISTS arg_ALLOW_DATA_CHANGE)
+    list(APPEND options --allow-data-change ${name})
+  endforeach()
+  add_custom_command(OUTPUT ${report} BYPRODUCTS ${byproducts}
+    COMMAND ${CMAKE_COMMAND} -DREPORT=${report} -DPACKAGE=${arg_OUTPUT} -DWARN_ONLY=${arg_WARN_ONLY}
+      -P ${SUTURE_RUN_PATCHGEN} -- $<TARGET_FILE:suture::patchgen-tool> create ${arg_BASELINE} ${arg_UPDATED} -o ${arg_OUTPUT}
+      ${options}
+    DEPENDS ${depends} $<TARGET_FILE:suture::patchgen-tool> ${SUTURE_RUN_PATCHGEN}
+    COMMENT "Making the hotpatch of ${target}"
+    VERBATIM)
+  set(all ALL)
+  if(arg_EXCLUDE_FROM_ALL)
+    set(all "")
+  endif()
+  add_custom_target(${target}_hotpatch ${all} DEPENDS ${report})
+  set_target_properties(${target}_hotpatch PROPERTIES SUTURE_PACKAGE ${arg_OUTPUT} SUTURE_REPORT ${report}
+    ADDITIONAL_CLEAN_FILES ${arg_OUTPUT})
+endfunction()
