@@ -5,8 +5,8 @@
 #include "engine/pe/tls.hpp"
 #include "patchgen/program/coff_symbols.hpp"
 #include "patchgen/program/data_objects.hpp"
+#include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/pdb_symbols.hpp"
-#include "patchgen/program/x64/decode.hpp"
 
 #include <fmt/format.h>
 
@@ -38,8 +38,6 @@ std::vector<std::uint32_t> BuiltProgram::inner_targets(const Function& function)
 }
 
 Result<void> BuiltProgram::build(const std::optional<Bytes>& symbol_file, bool use_symbols) {
-    if (image_.machine() != Machine::x64)
-        return fail(Code::pe_machine_unsupported, fmt::format("code for {} is not read", name_of(image_.machine())));
     SUTURE_CHECK(read_directories());
     SUTURE_CHECK(refuse_what_is_not_understood());
     SUTURE_CHECK(read_symbols(symbol_file, use_symbols));
@@ -174,7 +172,8 @@ void BuiltProgram::build_functions() {
         for (const auto& symbol : symbols_->list)
             if (symbol.kind == SymbolKind::label)
                 perhaps.push_back(symbol.at);
-    code_ = read_code(image_, relocations_, find_starts(evidence, conflicts_), perhaps);
+    code_ =
+        read_code(image_, relocations_, load_config_.guard_check_pointer, find_starts(evidence, conflicts_), perhaps);
 
     functions_.resize(code_.starts.size());
     for (std::size_t i = 0; i < functions_.size(); ++i) {
@@ -186,7 +185,7 @@ void BuiltProgram::build_functions() {
     std::vector<Rva> landmarks = pointers_;
     for (const auto& code : code_.codes)
         for (const auto& reference : code.references)
-            if (reference.kind == ReferenceKind::rip_relative)
+            if (!is_branch(reference.kind) && has_target(reference.kind) && reference.kind != ReferenceKind::absolute)
                 landmarks.push_back(reference.target);
     if (symbols_)
         for (const auto& symbol : symbols_->list)
@@ -194,8 +193,8 @@ void BuiltProgram::build_functions() {
                 landmarks.push_back(symbol.at);
     sort_unique(landmarks);
     read_jump_tables(
-        image_, relocations_, landmarks, [this](std::size_t whole, std::size_t part) { return is_part(whole, part); },
-        code_);
+        image_, relocations_, load_config_.guard_check_pointer, landmarks,
+        [this](std::size_t whole, std::size_t part) { return is_part(whole, part); }, code_);
 
     for (std::size_t i = 0; i < functions_.size(); ++i) {
         auto& function = functions_[i];
@@ -206,6 +205,7 @@ void BuiltProgram::build_functions() {
         function.undecoded = code.undecoded;
         function.instructions = std::move(code.instructions);
         function.references = std::move(code.references);
+        function.page_uses = std::move(code.page_uses);
         function.jump_tables = std::move(code_.tables[i]);
     }
     // Both lists ascend, and neither overlaps itself.
@@ -223,7 +223,8 @@ void BuiltProgram::build_targets() {
     targets_ = pointers_;
     for (const auto& function : functions_) {
         for (const auto& reference : function.references)
-            targets_.push_back(reference.target);
+            if (has_target(reference.kind))
+                targets_.push_back(reference.target);
         for (const auto& table : function.jump_tables)
             targets_.insert(targets_.end(), table.targets.begin(), table.targets.end());
     }
@@ -248,20 +249,12 @@ void BuiltProgram::add_possible_branches(std::size_t index) {
     const auto bytes = image_.bytes_at(range.begin, range.size);
     if (!bytes)
         return;
-    const auto add = [&](std::size_t end, std::int32_t distance) {
-        const Rva target = range.begin + static_cast<std::uint32_t>(end) + static_cast<std::uint32_t>(distance);
+    const auto add = [&](std::uint32_t from, std::int32_t distance) {
+        const Rva target = range.begin + from + static_cast<std::uint32_t>(distance);
         if (code_end(image_, target) > target.value)
             targets_.push_back(target);
     };
-    for (std::size_t i = code_.codes[index].stopped_at; i < bytes->size(); ++i) {
-        const std::uint8_t byte = (*bytes)[i];
-        const bool near_jump = byte == 0xe8 || byte == 0xe9 || (byte >= 0x80 && byte <= 0x8f);
-        const bool short_jump = byte == 0xeb || (byte >= 0x70 && byte <= 0x7f) || (byte >= 0xe0 && byte <= 0xe3);
-        if (const auto distance = near_jump ? bytes->read<std::int32_t>(i + 1) : std::nullopt)
-            add(i + 5, *distance);
-        if (const auto distance = short_jump ? bytes->read<std::int8_t>(i + 1) : std::nullopt)
-            add(i + 2, *distance);
-    }
+    machine_code(image_.machine()).possible_branches(*bytes, code_.codes[index].stopped_at, add);
 }
 
 void BuiltProgram::build_data() {
@@ -311,7 +304,7 @@ void BuiltProgram::build_pads() {
 
 void BuiltProgram::add_pad(RvaRange gap) {
     const auto bytes = image_.bytes_at(gap.begin, gap.size);
-    if (!bytes || !x64::is_fill(*bytes))
+    if (!bytes || !machine_code(image_.machine()).is_fill(*bytes))
         return;
     const auto target = std::ranges::lower_bound(targets_, gap.begin);
     if (target != targets_.end() && gap.contains(*target))

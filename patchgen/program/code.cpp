@@ -1,7 +1,7 @@
 #include "patchgen/program/code.hpp"
 
+#include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/parallel.hpp"
-#include "patchgen/program/x64/decode.hpp"
 
 #include <algorithm>
 
@@ -14,8 +14,9 @@ constexpr std::uint32_t kMaxFunctionSize = 64u * 1024 * 1024;
 
 class CodeReader {
   public:
-    CodeReader(const pe::Image& image, std::span<const pe::Relocation> relocations)
-        : image_(image), relocations_(relocations) {}
+    CodeReader(const pe::Image& image, std::span<const pe::Relocation> relocations, std::optional<Rva> guard_check)
+        : image_(image), machine_(machine_code(image.machine())), relocations_(relocations), guard_check_(guard_check) {
+    }
 
     CodeMap run(std::vector<Start> starts, std::span<const Rva> pointers) {
         add(std::move(starts));
@@ -43,12 +44,13 @@ class CodeReader {
             code.undecoded = start.limit > kMaxFunctionSize ? "larger than any function that is decoded" : "no bytes";
             return code;
         }
-        return x64::decode({.begin = start.begin,
-                            .bytes = *bytes,
-                            .end = start.end,
-                            .image_base = image_.image_base(),
-                            .image_size = image_.size_of_image(),
-                            .relocations = relocations_});
+        return machine_.decode({.begin = start.begin,
+                                .bytes = *bytes,
+                                .end = start.end,
+                                .image_base = image_.image_base(),
+                                .image_size = image_.size_of_image(),
+                                .relocations = relocations_,
+                                .guard_check = guard_check_});
     }
 
     /// Decodes functions and merges them in. False if there are none.
@@ -102,7 +104,7 @@ class CodeReader {
 
     static void collect(const DecodedCode& code, std::vector<Target>& targets) {
         for (const auto& reference : code.references)
-            if (reference.kind == ReferenceKind::branch || reference.use == Use::address)
+            if (is_branch(reference.kind) || (reference.use == Use::address && has_target(reference.kind)))
                 targets.push_back({reference.target, reference.use});
     }
 
@@ -154,7 +156,9 @@ class CodeReader {
     bool rejected(Rva at) const { return std::ranges::binary_search(rejected_, at); }
 
     const pe::Image& image_;
+    const MachineCode& machine_;
     std::span<const pe::Relocation> relocations_;
+    std::optional<Rva> guard_check_;
     CodeMap map_;
     std::vector<std::vector<Target>> fresh_;
     std::vector<Target> targets_;
@@ -171,9 +175,9 @@ std::optional<std::size_t> CodeMap::index_at(Rva rva) const {
     return range_of(index).contains(rva) ? std::optional(index) : std::nullopt;
 }
 
-CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::vector<Start> starts,
-                  std::span<const Rva> pointers) {
-    return CodeReader(image, relocations).run(std::move(starts), pointers);
+CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::optional<Rva> guard_check,
+                  std::vector<Start> starts, std::span<const Rva> pointers) {
+    return CodeReader(image, relocations, guard_check).run(std::move(starts), pointers);
 }
 
 } // namespace suture::program

@@ -18,15 +18,15 @@ struct CodeMap {
 };
 
 /// Decodes what starts at `starts`, and what only its calls, jumps and addresses lead to. `pointers`: addresses from
-/// elsewhere that may be those of functions, where they look like code.
-CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::vector<Start> starts,
-                  std::span<const Rva> pointers);
+/// elsewhere that may be those of functions, where they look like code. `guard_check`: see Stretch.
+CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::optional<Rva> guard_check,
+                  std::vector<Start> starts, std::span<const Rva> pointers);
 
 /// Follows the registers through the functions that need it: finds jump tables and references by way of the image
 /// base, and marks what is not understood. `landmarks`: addresses at which data begins, ascending. `related` says
 /// whether the function of the second index is a separated part of that of the first.
 void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> relocations,
-                      std::span<const Rva> landmarks, const std::function<bool(std::size_t, std::size_t)>& related,
-                      CodeMap& map);
+                      std::optional<Rva> guard_check, std::span<const Rva> landmarks,
+                      const std::function<bool(std::size_t, std::size_t)>& related, CodeMap& map);
 
 } // namespace suture::program

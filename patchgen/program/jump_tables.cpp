@@ -1,6 +1,6 @@
 #include "patchgen/program/code.hpp"
+#include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/parallel.hpp"
-#include "patchgen/program/x64/register_flow.hpp"
 
 #include <fmt/format.h>
 
@@ -19,6 +19,7 @@ constexpr std::uint32_t kMaxEntries = 65536;
 struct Surroundings {
     const pe::Image& image;
     std::span<const pe::Relocation> relocations;
+    std::optional<Rva> guard_check;
     std::span<const Rva> landmarks;
     const std::function<bool(std::size_t, std::size_t)>& related;
     const CodeMap& map;
@@ -33,30 +34,34 @@ struct Outcome {
 class TableReader {
   public:
     TableReader(const Surroundings& around, std::size_t index)
-        : around_(around), index_(index), code_(around.map.codes[index]) {
+        : around_(around), machine_(machine_code(around.image.machine())), index_(index),
+          code_(around.map.codes[index]),
+          hints_{[this](const Switch& s) { return jumps_of(s); },
+                 [this](Rva at) { return target_of({.table = at, .base = at, .count = {}}, 0).has_value(); }} {
         const auto& start = around.map.starts[index];
         const auto bytes = around.image.bytes_at(start.begin, code_.size);
         stretch_ = {.begin = start.begin,
                     .bytes = bytes.value_or(ByteView()),
                     .image_base = around.image.image_base(),
                     .image_size = around.image.size_of_image(),
-                    .relocations = around.relocations};
+                    .relocations = around.relocations,
+                    .guard_check = around.guard_check};
     }
 
     Outcome run() {
         if (!code_.undecoded.empty() && !find_tables_between_code())
             return {std::move(code_), {}};
         for (int round = 0; round < kMaxRounds; ++round) {
-            const auto steps = x64::steps_of(stretch_, code_.instructions);
+            const auto follower = machine_.follower(stretch_, code_.instructions);
             jumps_.clear();
-            flow_ = follow(steps, x64::Reach::known_ways);
+            flow_ = follower->follow(hints_, Reach::known_ways);
             if (!read_tables()) {
-                prove(steps);
+                prove(*follower);
                 return {std::move(code_), std::move(list_)};
             }
             // Tables in the code itself: what lies behind them was not decoded as what it is.
             stretch_.data = data_;
-            code_ = x64::decode(stretch_);
+            code_ = machine_.decode(stretch_);
         }
         if (code_.undecoded.empty())
             code_.undecoded = "its jump tables are not understood";
@@ -74,9 +79,9 @@ class TableReader {
         std::size_t known = 0;
         for (int round = 0; round < kMaxRounds && known != entries.size(); ++round) {
             known = entries.size();
-            code_ = x64::decode_reached(stretch_, entries);
+            code_ = machine_.decode_reached(stretch_, entries);
             jumps_.clear();
-            flow_ = follow(x64::steps_of(stretch_, code_.instructions), x64::Reach::known_ways);
+            flow_ = machine_.follower(stretch_, code_.instructions)->follow(hints_, Reach::known_ways);
             for (const auto& [s, jumps] : jumps_)
                 entries.insert(entries.end(), jumps.begin(), jumps.end());
             std::ranges::sort(entries);
@@ -85,26 +90,21 @@ class TableReader {
         read_tables();
         reached_only_ = false;
         stretch_.data = data_;
-        code_ = data_.empty() ? in_line : x64::decode(stretch_);
+        code_ = data_.empty() ? in_line : machine_.decode(stretch_);
         if (code_.undecoded.empty())
             return true;
         code_ = in_line;
         return false;
     }
 
-    x64::RegisterFlow follow(std::span<const x64::Step> steps, x64::Reach reach) {
-        return x64::follow_registers(
-            stretch_, steps, [this](const x64::Switch& s) { return jumps_of(s); },
-            [this](Rva at) { return target_of(at, at, 0).has_value(); }, reach);
-    }
-
     /// As many entries as lead somewhere sensible before the next thing begins, and at least as many as are compared
     /// for: a comparison that belongs to something else must not cut a table short.
-    std::vector<Rva> targets_of(const x64::Switch& s) const {
+    std::vector<Rva> targets_of(const Switch& s) const {
         std::vector<Rva> targets;
-        const std::uint32_t most = std::max(room_at(s.table), std::min(s.count.value_or(0), kMaxEntries));
+        const std::uint32_t compared = std::min(s.count.value_or(0), kMaxEntries);
+        const std::uint32_t most = s.count_is_proved ? compared : std::max(room_at(s), compared);
         for (std::uint32_t i = 0; i < most; ++i) {
-            const auto target = target_of(s.table, s.base, i);
+            const auto target = target_of(s, i);
             if (!target)
                 break;
             targets.push_back(*target);
@@ -113,7 +113,7 @@ class TableReader {
     }
 
     /// Where a switch leads inside the function.
-    std::span<const std::uint32_t> jumps_of(const x64::Switch& s) {
+    std::span<const std::uint32_t> jumps_of(const Switch& s) {
         const auto [found, fresh] = jumps_.try_emplace(s);
         if (fresh)
             for (const Rva to : targets_of(s))
@@ -123,12 +123,15 @@ class TableReader {
     }
 
     /// Where entry `i` leads, if that is an instruction of the function or of a part of it.
-    std::optional<Rva> target_of(Rva table, Rva base, std::uint32_t i) const {
-        const Rva at = table + 4 * i;
-        const auto entry = around_.image.read<std::uint32_t>(at);
+    std::optional<Rva> target_of(const Switch& s, std::uint32_t i) const {
+        const Rva at = s.table + s.entry_size * i;
+        const auto entry = entry_at(s, at);
         if (!entry)
             return std::nullopt;
-        const Rva target = base + *entry;
+        const std::int64_t to = std::int64_t{s.base.value} + *entry * (std::int64_t{1} << s.shift);
+        if (to < 0 || to >= stretch_.image_size)
+            return std::nullopt;
+        const Rva target{static_cast<std::uint32_t>(to)};
         if (reached_only_) {
             const auto in_function = [&](Rva rva) {
                 return rva >= stretch_.begin && rva - stretch_.begin < code_.size;
@@ -148,8 +151,23 @@ class TableReader {
         return starts ? std::optional(target) : std::nullopt;
     }
 
+    std::optional<std::int64_t> entry_at(const Switch& s, Rva at) const {
+        const auto widened = [&]<class Signed, class Unsigned>(Signed, Unsigned) -> std::optional<std::int64_t> {
+            const auto raw = around_.image.read<Unsigned>(at);
+            if (!raw)
+                return std::nullopt;
+            return s.is_signed ? std::int64_t{static_cast<Signed>(*raw)} : std::int64_t{*raw};
+        };
+        if (s.entry_size == 1)
+            return widened(std::int8_t{}, std::uint8_t{});
+        if (s.entry_size == 2)
+            return widened(std::int16_t{}, std::uint16_t{});
+        return widened(std::int32_t{}, std::uint32_t{});
+    }
+
     /// Entries that fit in front of whatever begins next.
-    std::uint32_t room_at(Rva table) const {
+    std::uint32_t room_at(const Switch& s) const {
+        const Rva table = s.table;
         const auto* section = around_.image.section_at(table);
         if (!section)
             return 0;
@@ -157,7 +175,7 @@ class TableReader {
         const auto next = std::ranges::upper_bound(around_.landmarks, table);
         if (next != around_.landmarks.end())
             end = std::min<std::uint64_t>(end, next->value);
-        return static_cast<std::uint32_t>(std::min<std::uint64_t>((end - table.value) / 4, kMaxEntries));
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>((end - table.value) / s.entry_size, kMaxEntries));
     }
 
     /// Reads the tables that the last round found. True if there is something new inside the code.
@@ -166,7 +184,7 @@ class TableReader {
         std::map<Rva, JumpTable> tables;
         problem_.clear();
         for (const auto& s : flow_.switches) {
-            JumpTable table{s.table, s.base, targets_of(s)};
+            JumpTable table{s.table, s.base, targets_of(s), s.entry_size, s.shift, s.is_signed};
             if (table.targets.empty() || (s.count && table.targets.size() < *s.count))
                 problem_ =
                     fmt::format("jump table with an entry {} that does not lead to an instruction of the function "
@@ -178,6 +196,7 @@ class TableReader {
                 known = table;
         }
         add_index_tables(data);
+        add_read_bytes(data);
         std::ranges::sort(data);
         disjoin(data);
         const bool changed = data != data_;
@@ -209,6 +228,18 @@ class TableReader {
         }
     }
 
+    /// Other data of the function among its code, as constants.
+    void add_read_bytes(std::vector<Extent>& data) const {
+        const std::size_t tables = data.size();
+        for (const Extent& read : flow_.data) {
+            const bool in_table =
+                std::any_of(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(tables),
+                            [&](const Extent& table) { return read.begin >= table.begin && read.begin < table.end; });
+            if (!in_table)
+                data.push_back(read);
+        }
+    }
+
     /// Each extent ends at the latest where the next one begins.
     static void disjoin(std::vector<Extent>& data) {
         for (std::size_t i = 0; i + 1 < data.size(); ++i)
@@ -217,10 +248,12 @@ class TableReader {
     }
 
     /// The switches were found by the ways that are known; they must hold by all others too.
-    void prove(std::span<const x64::Step> steps) {
-        const auto all = follow(steps, x64::Reach::everything);
+    void prove(RegisterFollower& follower) {
+        auto all = follower.follow(hints_, Reach::everything);
+        std::erase_if(code_.references, [&](const Reference& r) { return machine_.is_of_flow(r.kind); });
         code_.references.insert(code_.references.end(), all.references.begin(), all.references.end());
         std::ranges::sort(code_.references);
+        code_.page_uses = std::move(all.page_uses);
         for (const std::string& reason : {all.undecoded, flow_.undecoded, problem_})
             if (code_.undecoded.empty())
                 code_.undecoded = reason;
@@ -229,11 +262,13 @@ class TableReader {
     }
 
     const Surroundings& around_;
+    const MachineCode& machine_;
     const std::size_t index_;
     DecodedCode code_;
+    const FlowHints hints_;
     Stretch stretch_;
-    x64::RegisterFlow flow_;
-    std::map<x64::Switch, std::vector<std::uint32_t>> jumps_;
+    RegisterFlow flow_;
+    std::map<Switch, std::vector<std::uint32_t>> jumps_;
     std::vector<Extent> data_;
     std::vector<JumpTable> list_;
     std::string problem_;
@@ -243,14 +278,15 @@ class TableReader {
 } // namespace
 
 void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> relocations,
-                      std::span<const Rva> landmarks, const std::function<bool(std::size_t, std::size_t)>& related,
-                      CodeMap& map) {
+                      std::optional<Rva> guard_check, std::span<const Rva> landmarks,
+                      const std::function<bool(std::size_t, std::size_t)>& related, CodeMap& map) {
     std::vector<std::size_t> wanted;
     for (std::size_t i = 0; i < map.codes.size(); ++i)
-        if (map.codes[i].takes_image_base || map.codes[i].jumps_by_register || !map.codes[i].undecoded.empty())
+        if (map.codes[i].takes_image_base || map.codes[i].jumps_by_register || map.codes[i].reads_itself ||
+            !map.codes[i].undecoded.empty())
             wanted.push_back(i);
     std::vector<Outcome> outcomes(wanted.size());
-    const Surroundings around{image, relocations, landmarks, related, map};
+    const Surroundings around{image, relocations, guard_check, landmarks, related, map};
     for_each_index(wanted.size(), [&](std::size_t i) { outcomes[i] = TableReader(around, wanted[i]).run(); });
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         map.codes[wanted[i]] = std::move(outcomes[i].code);

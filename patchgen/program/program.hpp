@@ -48,6 +48,10 @@ enum class ReferenceKind : std::uint8_t {
 std::uint32_t immediate_mask(ReferenceKind kind);
 /// True for a branch, call or jump of either machine.
 bool is_branch(ReferenceKind kind);
+/// False where `target` is no address that anything uses: the page of an adrp.
+constexpr bool has_target(ReferenceKind kind) {
+    return kind != ReferenceKind::arm64_page21;
+}
 
 /// What the code does with the address.
 enum class Use : std::uint8_t {

@@ -28,6 +28,7 @@ struct Stretch {
     std::uint32_t image_size = 0;                     ///< SizeOfImage: references must lead inside
     std::span<const pe::Relocation> relocations = {}; ///< those of the whole image, ascending
     std::span<const Extent> data = {};                ///< tables inside the stretch, ascending, not overlapping
+    std::optional<Rva> guard_check = {};              ///< slot of the guard's check, which keeps more than calls do
 };
 
 /// What a stretch of code holds.
@@ -39,8 +40,9 @@ struct DecodedCode {
     std::string undecoded; ///< empty: all of it is understood. Else why not; the rest is true up to there
     /// Offset of the byte that decoding stopped at, where `undecoded`; else `size`.
     std::uint32_t stopped_at = 0;
-    bool takes_image_base = false; ///< LEA of RVA 0
-    bool jumps_by_register = false;
+    bool takes_image_base = false;   ///< LEA of RVA 0
+    bool jumps_by_register = false;  ///< perhaps by way of a table
+    bool reads_itself = false;       ///< some of its bytes are data that it reads by an address in a register
     bool ends_in_terminator = false; ///< nothing runs from its last instruction into what follows
     bool runs_on = false;            ///< its last instruction is neither a terminator nor a call
 };

@@ -63,10 +63,8 @@ bool merge_into(State& to, const State& from) {
 
 class Follower {
   public:
-    Follower(const Stretch& stretch, std::span<const Step> steps,
-             const std::function<std::span<const std::uint32_t>(const Switch&)>& jumps_of,
-             const std::function<bool(Rva)>& looks_like_table)
-        : stretch_(stretch), steps_(steps), jumps_of_(jumps_of), looks_like_table_(looks_like_table) {}
+    Follower(const Stretch& stretch, std::span<const Step> steps, const FlowHints& hints)
+        : stretch_(stretch), steps_(steps), hints_(hints) {}
 
     RegisterFlow run(Reach reach) {
         find_labels();
@@ -172,8 +170,7 @@ class Follower {
 
     const Stretch& stretch_;
     std::span<const Step> steps_;
-    const std::function<std::span<const std::uint32_t>(const Switch&)>& jumps_of_;
-    const std::function<bool(Rva)>& looks_like_table_;
+    const FlowHints& hints_;
     Reach reach_ = Reach::known_ways;
     std::vector<bool> labels_;                           ///< by offset: something jumps there
     std::unordered_map<std::uint32_t, State> at_labels_; ///< what registers hold, by all ways to the label seen so far
@@ -252,13 +249,13 @@ void Follower::take_switch(std::size_t index, const State& state) {
     if (value.kind == Kind::destination) {
         const Switch found{value.at, value.base, bound_before(value.load)};
         found_.switches.push_back(found);
-        for (const std::uint32_t target : jumps_of_(found))
+        for (const std::uint32_t target : hints_.jumps_of(found))
             jump_to(target, step.offset, state);
         return;
     }
     if (value.kind == Kind::pointer)
         return; // a call in tail position
-    if (value.kind == Kind::address && !looks_like_table_(value.at)) {
+    if (value.kind == Kind::address && !hints_.looks_like_table(value.at)) {
         if (value.at >= stretch_.begin && value.at - stretch_.begin < stretch_.bytes.size())
             jump_to(value.at - stretch_.begin, step.offset, state);
         return;
@@ -267,7 +264,7 @@ void Follower::take_switch(std::size_t index, const State& state) {
         return not_understood(step, "jump by way of a table that is not understood");
     // That too, unless the function has a table in hand.
     for (const auto& other : steps_)
-        if (other.operation == Operation::load_address && looks_like_table_(other.target))
+        if (other.operation == Operation::load_address && hints_.looks_like_table(other.target))
             return not_understood(step, "jump by way of a table that is not understood");
 }
 
@@ -354,10 +351,9 @@ std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
 
 } // namespace
 
-RegisterFlow follow_registers(const Stretch& stretch, std::span<const Step> steps,
-                              const std::function<std::span<const std::uint32_t>(const Switch&)>& jumps_of,
-                              const std::function<bool(Rva)>& looks_like_table, Reach reach) {
-    return Follower(stretch, steps, jumps_of, looks_like_table).run(reach);
+RegisterFlow follow_registers(const Stretch& stretch, std::span<const Step> steps, const FlowHints& hints,
+                              Reach reach) {
+    return Follower(stretch, steps, hints).run(reach);
 }
 
 } // namespace suture::program::x64

@@ -1,0 +1,80 @@
+#pragma once
+
+#include "patchgen/program/stretch.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+namespace suture::program {
+
+/// Where a switch jumps: what is known before the table itself is read.
+struct Switch {
+    Rva table;
+    Rva base;                           ///< added to an entry; RVA 0 where that is the image base
+    std::optional<std::uint32_t> count; ///< entries, by the comparison in front of it
+    bool count_is_proved = false;       ///< by every way to the switch; else another comparison may be meant
+    std::uint8_t entry_size = 4;        ///< bytes: 1, 2 or 4
+    std::uint8_t shift = 0;             ///< of an entry, to the left
+    bool is_signed = true;              ///< of entries
+
+    auto operator<=>(const Switch&) const = default;
+};
+
+/// What following the registers through a function found.
+struct RegisterFlow {
+    std::vector<Switch> switches;      ///< ascending
+    std::vector<Reference> references; ///< those that only the flow tells, ascending: see MachineCode::is_of_flow
+    std::vector<PageUse> page_uses;    ///< ascending
+    std::vector<Extent> data; ///< bytes of the stretch that are read; up to its end where it is not known how many
+    std::string undecoded;    ///< empty: everything is understood
+};
+
+/// Which code is followed.
+enum class Reach : std::uint8_t {
+    known_ways, ///< what branches and switches lead to: to find the switches
+    everything, ///< also what nothing is known to lead to, as where an exception goes on: to prove the result
+};
+
+/// What lies around a function that is followed.
+struct FlowHints {
+    /// Where a switch leads, as offsets in the stretch.
+    std::function<std::span<const std::uint32_t>(const Switch&)> jumps_of;
+    /// Whether relative jumps into the function may stand at an address.
+    std::function<bool(Rva)> looks_like_table;
+};
+
+/// Follows addresses through the registers of one function.
+class RegisterFollower {
+  public:
+    virtual ~RegisterFollower() = default;
+    virtual RegisterFlow follow(const FlowHints& hints, Reach reach) = 0;
+};
+
+/// How code of one machine is read. Stateless: any thread may use it.
+class MachineCode {
+  public:
+    virtual ~MachineCode() = default;
+
+    /// Decodes a stretch linearly. Never fails: see DecodedCode::undecoded.
+    virtual DecodedCode decode(const Stretch& stretch) const = 0;
+    /// Decodes what branches reach from `entries` (offsets in the stretch): where tables between instructions stop
+    /// decode(), to find the code that uses them. Blocks that cannot be decoded are left out; nothing is checked.
+    virtual DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) const = 0;
+    /// For decoded code. `stretch` must outlive it.
+    virtual std::unique_ptr<RegisterFollower> follower(const Stretch& stretch,
+                                                       std::span<const std::uint32_t> instructions) const = 0;
+    /// True for references that only the flow of registers tells.
+    virtual bool is_of_flow(ReferenceKind kind) const = 0;
+    /// True if all of `bytes` is what stands between functions and is never run.
+    virtual bool is_fill(ByteView bytes) const = 0;
+    /// Calls found(offset, distance) for whatever in `bytes`, from `from` on, could be read as a branch: it leads to
+    /// offset + distance.
+    virtual void possible_branches(ByteView bytes, std::uint32_t from,
+                                   const std::function<void(std::uint32_t, std::int32_t)>& found) const = 0;
+};
+
+/// The code of a machine.
+const MachineCode& machine_code(Machine machine);
+
+} // namespace suture::program

@@ -1,0 +1,61 @@
+#include "patchgen/program/x64/machine_code.hpp"
+
+#include "patchgen/program/x64/register_flow.hpp"
+
+namespace suture::program::x64 {
+
+namespace {
+
+class Follower final : public RegisterFollower {
+  public:
+    Follower(const Stretch& stretch, std::span<const std::uint32_t> instructions)
+        : stretch_(stretch), steps_(steps_of(stretch, instructions)) {}
+
+    RegisterFlow follow(const FlowHints& hints, Reach reach) override {
+        return follow_registers(stretch_, steps_, hints, reach);
+    }
+
+  private:
+    const Stretch& stretch_;
+    std::vector<Step> steps_;
+};
+
+class Code final : public MachineCode {
+  public:
+    DecodedCode decode(const Stretch& stretch) const override { return x64::decode(stretch); }
+
+    DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) const override {
+        return x64::decode_reached(stretch, entries);
+    }
+
+    std::unique_ptr<RegisterFollower> follower(const Stretch& stretch,
+                                               std::span<const std::uint32_t> instructions) const override {
+        return std::make_unique<Follower>(stretch, instructions);
+    }
+
+    bool is_of_flow(ReferenceKind kind) const override { return kind == ReferenceKind::image_relative; }
+
+    bool is_fill(ByteView bytes) const override { return x64::is_fill(bytes); }
+
+    void possible_branches(ByteView bytes, std::uint32_t from,
+                           const std::function<void(std::uint32_t, std::int32_t)>& found) const override {
+        for (std::uint32_t i = from; i < bytes.size(); ++i) {
+            const std::uint8_t byte = bytes[i];
+            const bool near_jump = byte == 0xe8 || byte == 0xe9 || (byte >= 0x80 && byte <= 0x8f);
+            const bool short_jump = byte == 0xeb || (byte >= 0x70 && byte <= 0x7f) || (byte >= 0xe0 && byte <= 0xe3);
+            if (const auto distance = near_jump ? bytes.read<std::int32_t>(i + 1) : std::nullopt)
+                found(i + 5, *distance);
+            if (const auto distance = short_jump ? bytes.read<std::int8_t>(i + 1) : std::nullopt)
+                found(i + 2, *distance);
+        }
+    }
+};
+
+} // namespace
+
+const MachineCode& machine_code() {
+    static const Code code;
+    return code;
+}
+
+} // namespace suture::program::x64
