@@ -136,6 +136,7 @@ Instruction bitfield(std::uint32_t word) {
     } else if (opcode == 2 && imms >= immr && imms - immr < 32) {
         made.operation = Operation::mask;
         made.value = (std::int64_t{1} << (imms - immr + 1)) - 1;
+        made.shift = static_cast<std::uint8_t>(immr);
     }
     return made;
 }
@@ -288,7 +289,9 @@ Instruction branch(std::uint32_t word) {
         made.value = extended(bits(word, 18, 5), 14) * kWord;
         return made;
     case 0x2a: // B.cond, BC.cond
-        if (bit(word, 31) || bit(word, 24))
+        if (bit(word, 31))
+            break; // exceptions and system instructions
+        if (bit(word, 24))
             return {};
         made.condition = static_cast<std::uint8_t>(bits(word, 3, 0));
         made.field = Field::branch19;

@@ -22,7 +22,7 @@ enum class Operation : std::uint8_t {
     add,           ///< rd = rn + value, in 64 bits; value is below a page
     copy,          ///< rd = rn, 64 bits
     extend,        ///< rd = the low `access` bytes of rn, extended
-    mask,          ///< rd = some bits of rn, at most value
+    mask,          ///< rd = rn >> shift & value
     add_register,  ///< rd = rn + (the low `access` bytes of rm, extended, << shift), in 64 bits
     choose,        ///< rd = rn or rm
     compare,       ///< flags by rn - value; may write rd too

@@ -493,12 +493,19 @@ std::optional<std::uint32_t> Follower::only_way_to(std::uint32_t label) {
 }
 
 /// How many entries a table has, by what limits the index on every way to its load: `cmp i, n; b.hi`, `and i, n`.
+/// Follows the index back to where it comes from.
 std::optional<std::uint32_t> Follower::bound_of(std::uint32_t load) {
     const auto& loads = steps_[load];
     if (loads.rm == kNone)
         return std::nullopt;
     std::uint32_t holds = 1u << loads.rm;
-    std::optional<std::uint32_t> more; // what a comparison's number is short of the count
+    std::optional<std::uint32_t> more; // what the number compared with is short of the count
+    // The low bits of a register may be taken twice: for the comparison and for the index.
+    std::uint8_t whole = kNone;
+    std::int64_t low_bits = 0;
+    std::uint8_t low_shift = 0;
+    std::uint8_t compared = kNone;
+    std::uint32_t compared_count = 0;
     std::uint32_t at = load;
     for (int i = 0; i < kCompareWindow; ++i) {
         bool taken = false;
@@ -526,27 +533,44 @@ std::optional<std::uint32_t> Follower::bound_of(std::uint32_t load) {
                 more = 0;
             continue;
         }
-        const bool of_source = step.rn != kNone && (holds >> step.rn & 1) != 0;
-        if (step.operation == Operation::compare && of_source && (step.written >> step.rn & 1) == 0 && more &&
-            step.value < 0x10000)
-            return static_cast<std::uint32_t>(step.value) + *more;
+        if (step.operation == Operation::compare && more && step.rn != kNone && (step.written >> step.rn & 1) == 0 &&
+            step.value < 0x10000) {
+            const std::uint32_t count = static_cast<std::uint32_t>(step.value) + *more;
+            if ((holds >> step.rn & 1) != 0)
+                return count;
+            if (compared == kNone) {
+                compared = step.rn;
+                compared_count = count;
+            }
+        }
         if (step.sets_flags)
             more.reset();
+        const bool takes_low_bits =
+            step.operation == Operation::mask || (step.operation == Operation::extend && !step.is_signed);
+        const std::int64_t taken_bits =
+            step.operation == Operation::mask ? step.value : (std::int64_t{1} << (8 * (step.access & 7))) - 1;
+        if (compared != kNone && step.written == 1u << compared) {
+            if (takes_low_bits && step.rn == whole && taken_bits == low_bits && step.shift == low_shift)
+                return compared_count;
+            compared = kNone;
+        }
+        if (whole != kNone && (step.written >> whole & 1) != 0)
+            whole = kNone;
         if ((step.written & holds) == 0)
             continue;
         const bool all = step.rd != kNone && (holds >> step.rd & 1) != 0;
-        if (all && step.operation == Operation::mask && step.value < 0x10000)
-            return static_cast<std::uint32_t>(step.value) + 1;
-        if (all && (step.operation == Operation::extend
-                        ? !step.is_signed && step.access == 1
-                        : step.accesses && !step.stores && step.access == 1 && !step.is_signed))
-            return 0x100;
-        const std::uint32_t before = holds;
         holds &= ~step.written;
-        if (all && step.rn != kNone && (before >> step.rd & 1) != 0 &&
+        if (all && takes_low_bits && step.operation == Operation::mask && step.value < 0xff)
+            return static_cast<std::uint32_t>(step.value) + 1;
+        if (all && step.rn != kNone && takes_low_bits) {
+            whole = (step.written >> step.rn & 1) == 0 ? step.rn : kNone;
+            low_bits = taken_bits;
+            low_shift = step.shift;
+        }
+        if (all && step.rn != kNone &&
             (step.operation == Operation::copy || (step.operation == Operation::extend && step.access >= 4)))
             holds |= 1u << step.rn;
-        if (holds == 0)
+        if (holds == 0 && whole == kNone)
             return std::nullopt;
     }
     return std::nullopt;
