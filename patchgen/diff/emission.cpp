@@ -93,6 +93,7 @@ class Collector {
         do {
             grown_ = false;
             result_ = {};
+            told_.clear();
             resolve_functions();
             resolve_data();
             keep_boundaries();
