@@ -94,6 +94,7 @@ class Collector {
             grown_ = false;
             result_ = {};
             told_.clear();
+            told_.clear();
             resolve_functions();
             resolve_data();
             keep_boundaries();
