@@ -1,5 +1,6 @@
 #include "engine/isa/isa.hpp"
 
+#include "engine/isa/arm64/arm64_isa.hpp"
 #include "engine/isa/x64/x64_isa.hpp"
 
 #include <array>
@@ -37,7 +38,14 @@ std::optional<SiteKind> site_kind_from(std::uint8_t value) {
 
 const Isa* isa_for(Machine machine) {
     static const x64::X64Isa x64_isa;
-    return machine == Machine::x64 ? &x64_isa : nullptr;
+    static const arm64::Arm64Isa arm64_isa;
+    switch (machine) {
+    case Machine::x64:
+        return &x64_isa;
+    case Machine::arm64:
+        return &arm64_isa;
+    }
+    return nullptr;
 }
 
 } // namespace suture::isa

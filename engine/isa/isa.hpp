@@ -91,7 +91,7 @@ class Isa {
     static constexpr std::uint32_t kEntryContext = 20;
 
     /// The best site for a function, or why there is none (site_none, with the particulars). In order of preference:
-    /// padded, cave (the nearest window; of two equally near the lower), prologue, tail.
+    /// padded, cave (the nearest window; of two equally near the lower), prologue, tail. On Arm64 there is one kind.
     virtual Result<Site> choose_site(const SiteQuestion& question) const = 0;
     /// Proves from the bytes found that the site is what it claims to be: whole instructions, fill in the pad, a
     /// relocatable displaced part. `entry_bytes`: kEntryContext bytes from the entry on (fewer where the section ends;
@@ -114,7 +114,8 @@ class Isa {
     virtual Result<Bytes> encode_continuation(ByteView displaced, Va entry, Va at) const = 0;
     /// True if the displaced bytes do nothing, so that the code behind them is the continuation.
     virtual bool is_no_op(ByteView displaced) const = 0;
-    /// A direct jump at `at` to anywhere (a veneer: may use a literal behind it), for `size` see veneer_size().
+    /// A direct jump at `at` to anywhere (a veneer: may use a literal behind it), at most veneer_size() bytes. On Arm64
+    /// it changes x16 where `destination` is further than a branch reaches.
     virtual Bytes encode_veneer(Va at, Va destination) const = 0;
     virtual std::uint32_t veneer_size() const = 0;
     /// If `code` (at address `at`) starts with a jump that is not conditional: where it leads; for an indirect one
@@ -127,7 +128,8 @@ class Isa {
 
     /// True if `bytes` (at least one) can be nothing but fill between functions. x64: all CC, or whole canonical NOPs
     /// (90, 66 90, 0f 1f with a displacement of 0, each with 66 and 2e prefixes). Zeros are not fill: no linker fills
-    /// gaps in code with them, but tables in code hold them.
+    /// gaps in code with them, but tables in code hold them. Arm64: whole words of NOP or zero, which Microsoft's
+    /// linker and lld fill with there; a table of zeros looks the same.
     virtual bool is_fill(ByteView bytes) const = 0;
     /// Bytes of the instruction that `code` starts with, or nothing if there is none (undefined, or cut off). Applied
     /// again and again it gives the addresses at which a thread can stand within displaced bytes.

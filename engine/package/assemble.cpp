@@ -51,12 +51,17 @@ Bytes encode_relocations(std::vector<Rva> relocations) {
     return out.take();
 }
 
-Bytes encode_runtime_functions(std::vector<pe::RuntimeFunction> functions) {
+Bytes encode_runtime_functions(std::vector<pe::RuntimeFunction> functions, Machine machine) {
     std::ranges::sort(functions);
     ByteWriter out;
-    for (const pe::RuntimeFunction& function : functions)
-        out.put(raw::RuntimeFunctionX64{function.range.begin.value, static_cast<std::uint32_t>(function.range.end()),
-                                        function.unwind_info.value});
+    for (const pe::RuntimeFunction& function : functions) {
+        const std::uint32_t begin = function.range.begin.value;
+        const std::uint32_t unwind_info = function.unwind_info.value;
+        if (machine == Machine::arm64)
+            out.put(raw::RuntimeFunctionArm64{begin, function.packed != 0 ? function.packed : unwind_info});
+        else
+            out.put(raw::RuntimeFunctionX64{begin, static_cast<std::uint32_t>(function.range.end()), unwind_info});
+    }
     return out.take();
 }
 
@@ -88,7 +93,8 @@ class Assembler {
         next_rva_ = kFirstSection.value;
         for (const SectionContent& section : sections_)
             next_rva_ += align(section.virtual_size, kPageSize);
-        place(pe::Directory::exceptions, ".pdata", encode_runtime_functions(contents_.runtime_functions));
+        place(pe::Directory::exceptions, ".pdata",
+              encode_runtime_functions(contents_.runtime_functions, contents_.manifest.machine));
         place(pe::Directory::relocations, ".reloc", encode_relocations(contents_.relocations));
         add(".hotp", encode_hotp(contents_.manifest, {next_rva_}));
         const Rva hotp = sections_.back().rva;

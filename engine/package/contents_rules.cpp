@@ -1,3 +1,4 @@
+#include "engine/isa/arm64/immediates.hpp"
 #include "engine/package/limits.hpp"
 #include "engine/package/rules.hpp"
 
@@ -74,14 +75,29 @@ Result<void> check_replacements(const Contents& contents) {
     return {};
 }
 
+/// A fixup of an instruction needs that very instruction.
+Result<void> check_instruction(const Contents& contents, const Fixup& fixup) {
+    if (fixup.kind != FixupKind::arm64_page21 && fixup.kind != FixupKind::arm64_branch26)
+        return {};
+    const auto wanted = fixup.kind == FixupKind::arm64_page21 ? isa::arm64::Form::adrp21 : isa::arm64::Form::branch26;
+    const SectionContent* section = section_at(contents, fixup.source);
+    const auto field = initialised(contents, {fixup.source, size_of(fixup.kind)});
+    if (!field || section->name != ".text" || fixup.source.value % isa::arm64::kInstructionSize != 0 ||
+        isa::arm64::form_of(*field->read<std::uint32_t>(0)) != wanted)
+        return malformed(fixup.source, fmt::format("no instruction for a fixup of kind {}", name_of(fixup.kind)));
+    return {};
+}
+
 /// Fields that are written when the image is placed: initialised, and no byte is in two of them.
 Result<void> check_fields(const Contents& contents) {
     if (contents.relocations.size() > kMaxRelocations)
         return malformed(
             {}, fmt::format("{} relocations, at most {} are taken", contents.relocations.size(), kMaxRelocations));
     std::vector<RvaRange> fields;
-    for (const Fixup& fixup : contents.manifest.fixups)
-        fields.push_back({fixup.source, fixup.kind == FixupKind::absolute64 ? 8u : 4u});
+    for (const Fixup& fixup : contents.manifest.fixups) {
+        fields.push_back({fixup.source, size_of(fixup.kind)});
+        SUTURE_CHECK(check_instruction(contents, fixup));
+    }
     for (const Rva at : contents.relocations) {
         fields.push_back({at, 8});
         const auto field = initialised(contents, fields.back());
@@ -110,20 +126,42 @@ Result<void> check_fields(const Contents& contents) {
     return {};
 }
 
+Result<void> check_entry(const Contents& contents, const pe::RuntimeFunction& function) {
+    if (function.unwind_info.value % 4 != 0 || !initialised(contents, {function.unwind_info, sizeof(std::uint32_t)}))
+        return malformed(function.unwind_info, "unwind data lies outside the initialised bytes");
+    if (function.packed != 0 && contents.manifest.machine != Machine::arm64)
+        return malformed(function.range.begin, "packed unwind data for another machine");
+    return {};
+}
+
+/// An entry of Arm64 does not say its size itself: its second word, or what that points to, must say the same.
+Result<void> check_entry_arm64(const Contents& contents, const pe::RuntimeFunction& function) {
+    std::uint32_t instructions = 0;
+    if (function.packed != 0) {
+        if (function.unwind_info != Rva{} || (function.packed & 3) == 0 || (function.packed & 3) == 3)
+            return malformed(function.range.begin, "a packed entry with unwind data elsewhere, or of an unknown kind");
+        instructions = function.packed >> 2 & 0x7ff;
+    } else {
+        SUTURE_CHECK(check_entry(contents, function));
+        instructions = *initialised(contents, {function.unwind_info, 4})->read<std::uint32_t>(0) & 0x3ffff;
+    }
+    if (function.range.begin.value % isa::arm64::kInstructionSize != 0 ||
+        function.range.size != instructions * isa::arm64::kInstructionSize)
+        return malformed(function.range.begin, "the unwind data is for a function of another size");
+    return {};
+}
+
 Result<void> check_runtime_functions(const Contents& contents) {
     if (contents.runtime_functions.size() > kMaxRuntimeFunctions)
         return malformed({}, fmt::format("{} runtime functions, at most {} are taken",
                                          contents.runtime_functions.size(), kMaxRuntimeFunctions));
-    if (!contents.runtime_functions.empty() && contents.manifest.machine != Machine::x64)
-        return malformed({}, "unwind data of x64 in a package for another machine");
     std::vector<RvaRange> ranges;
     for (const pe::RuntimeFunction& function : contents.runtime_functions) {
         const SectionContent* section = section_at(contents, function.range.begin);
         if (!section || section->name != ".text" || function.range.size == 0 || !initialised(contents, function.range))
             return malformed(function.range.begin, "a runtime function lies outside the package's code");
-        if (function.unwind_info.value % 4 != 0 ||
-            !initialised(contents, {function.unwind_info, sizeof(std::uint32_t)}))
-            return malformed(function.unwind_info, "unwind data lies outside the initialised bytes");
+        SUTURE_CHECK(contents.manifest.machine == Machine::arm64 ? check_entry_arm64(contents, function)
+                                                                 : check_entry(contents, function));
         ranges.push_back(function.range);
     }
     std::ranges::sort(ranges);

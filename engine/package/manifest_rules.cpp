@@ -1,3 +1,4 @@
+#include "engine/isa/arm64/immediates.hpp"
 #include "engine/package/limits.hpp"
 #include "engine/package/manifest_record.hpp"
 #include "engine/package/plain_text.hpp"
@@ -66,6 +67,8 @@ Result<void> check_site(const Manifest& manifest, const Replacement& function) {
     const bool for_arm64 = site.kind == isa::SiteKind::arm64_branch;
     if (for_arm64 != (manifest.machine == Machine::arm64))
         return malformed("the site is for another machine");
+    if (for_arm64 && site.entry.value % isa::arm64::kInstructionSize != 0)
+        return malformed("the site is not aligned");
     if (site.entry != function.baseline || site.entry_size != entry_size_of(site.kind))
         return malformed("the site does not lie at the function's entry");
     // Only a tail has fewer instructions than it replaces bytes; padding follows them.
@@ -126,13 +129,30 @@ Result<void> check_retired(const Manifest& manifest) {
     return {};
 }
 
+Result<void> check_kind(const Fixup& fixup, Machine machine) {
+    switch (fixup.kind) {
+    case FixupKind::absolute64:
+    case FixupKind::rel32:
+        return {};
+    case FixupKind::arm64_page21:
+    case FixupKind::arm64_branch26:
+        if (machine != Machine::arm64)
+            return malformed("a fixup for another machine");
+        if (fixup.addend != 0)
+            return malformed(fmt::format("an addend of {} to an instruction", fixup.addend));
+        if (fixup.kind == FixupKind::arm64_branch26 && fixup.target.value % isa::arm64::kInstructionSize != 0)
+            return malformed(fmt::format("a branch to 0x{:x}, which is not aligned", fixup.target.value));
+        return {};
+    }
+    return malformed(fmt::format("unknown kind of fixup {}", static_cast<unsigned>(fixup.kind)));
+}
+
 Result<void> check_fixups(const Manifest& manifest) {
     if (manifest.fixups.size() > kMaxFixups)
         return malformed(fmt::format("{} fixups, at most {} are taken", manifest.fixups.size(), kMaxFixups));
     for (std::size_t i = 0; i < manifest.fixups.size(); ++i) {
         const Fixup& fixup = manifest.fixups[i];
-        if (fixup.kind != FixupKind::absolute64 && fixup.kind != FixupKind::rel32)
-            return malformed(fmt::format("unknown kind of fixup {}", static_cast<unsigned>(fixup.kind)));
+        SUTURE_CHECK(check_kind(fixup, manifest.machine));
         if (i > 0 && fixup.source <= manifest.fixups[i - 1].source)
             return malformed("the fixups are not in ascending order");
         if (fixup.target.value >= manifest.baseline.size_of_image)

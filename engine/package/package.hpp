@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace suture::package {
@@ -37,6 +38,26 @@ enum class FixupKind : std::uint8_t {
     arm64_page21 = 3,
     arm64_branch26 = 4, ///< a b or bl: words from itself to (baseline base + target). The addend is 0.
 };
+
+/// Bytes of such a field.
+constexpr std::uint32_t size_of(FixupKind kind) {
+    return kind == FixupKind::absolute64 ? 8 : 4;
+}
+
+/// "absolute64", "rel32", "arm64-page21" or "arm64-branch26": the spelling used in output and JSON.
+constexpr std::string_view name_of(FixupKind kind) {
+    switch (kind) {
+    case FixupKind::absolute64:
+        return "absolute64";
+    case FixupKind::rel32:
+        return "rel32";
+    case FixupKind::arm64_page21:
+        return "arm64-page21";
+    case FixupKind::arm64_branch26:
+        return "arm64-branch26";
+    }
+    return "unknown";
+}
 
 /// One field of the package image that refers to the baseline.
 struct Fixup {

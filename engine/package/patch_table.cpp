@@ -21,8 +21,27 @@ struct Record {
 };
 static_assert(sizeof(Record) == 8);
 
+struct FixupOperation {
+    FixupKind kind;
+    std::uint32_t opcode;
+};
+
+constexpr FixupOperation kFixupOperations[] = {
+    {FixupKind::absolute64, kChunkAbsolute},
+    {FixupKind::rel32, kChunkRel32},
+    {FixupKind::arm64_page21, kChunkArm64Page21},
+    {FixupKind::arm64_branch26, kChunkArm64Branch26},
+};
+
+/// check_manifest() knows no other kinds.
 std::uint32_t opcode_of(FixupKind kind) {
-    return kind == FixupKind::absolute64 ? kChunkAbsolute : kChunkRel32;
+    const auto* found = std::ranges::find(kFixupOperations, kind, &FixupOperation::kind);
+    return found != std::end(kFixupOperations) ? found->opcode : kChunkNone;
+}
+
+std::optional<FixupKind> fixup_kind_of(std::uint32_t opcode) {
+    const auto* found = std::ranges::find(kFixupOperations, opcode, &FixupOperation::opcode);
+    return found != std::end(kFixupOperations) ? std::optional(found->kind) : std::nullopt;
 }
 
 /// Splits records into chunks of as many as the size field can say. `addend` stands before the records of fixups.
@@ -91,10 +110,8 @@ Result<PatchTable> decode_patch_table(ByteView bytes) {
             return fail(Code::package_malformed, fmt::format("an empty chunk 0x{:08x}", word));
         if (opcode == kChunkFunction)
             SUTURE_CHECK(take_functions(in, count, table));
-        else if (opcode == kChunkAbsolute)
-            SUTURE_CHECK(take_fixups(in, count, FixupKind::absolute64, table));
-        else if (opcode == kChunkRel32)
-            SUTURE_CHECK(take_fixups(in, count, FixupKind::rel32, table));
+        else if (const auto kind = fixup_kind_of(opcode))
+            SUTURE_CHECK(take_fixups(in, count, *kind, table));
         else
             return fail(Code::package_malformed, fmt::format("a chunk of unknown kind 0x{:08x}", word));
     }

@@ -6,6 +6,7 @@
 #include "engine/package/plain_text.hpp"
 #include "engine/pe/checksum.hpp"
 #include "engine/pe/raw/headers.hpp"
+#include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 
 #include <fmt/format.h>
@@ -120,8 +121,12 @@ Result<Contents> contents_of(const pe::Image& image, ByteView hotp, const std::v
             return malformed("a relocation of a field that is not 8 bytes wide");
         contents.relocations.push_back(relocation.at);
     }
-    for (const pe::RuntimeFunction& function : functions)
-        SUTURE_CHECK(pe::unwind_info_at(image, function.unwind_info));
+    for (const pe::RuntimeFunction& function : functions) {
+        if (image.machine() == Machine::arm64)
+            SUTURE_CHECK(pe::unwind_info_arm64_of(image, function));
+        else
+            SUTURE_CHECK(pe::unwind_info_at(image, function.unwind_info));
+    }
     contents.runtime_functions = functions;
     SUTURE_TRY(contents.imports, import_table_of(image, imports));
     return contents;
@@ -157,9 +162,7 @@ Result<Package> Package::parse(ByteView file) {
 
     SUTURE_TRY(package.relocations_, pe::relocations_of(image));
     SUTURE_TRY(package.imports_, pe::imports_of(image));
-    if (image.machine() == Machine::x64) {
-        SUTURE_TRY(package.runtime_functions_, pe::runtime_functions_of(image));
-    }
+    SUTURE_TRY(package.runtime_functions_, pe::runtime_functions_of(image));
     SUTURE_TRY(Contents contents,
                contents_of(image, hotp, package.relocations_, package.imports_, package.runtime_functions_));
     SUTURE_TRY(Bytes expected, assemble(contents));

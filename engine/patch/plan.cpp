@@ -1,5 +1,7 @@
 #include "engine/patch/plan.hpp"
 
+#include "engine/isa/arm64/immediates.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,6 +24,35 @@ void put(Bytes& bytes, std::size_t offset, T value) {
     std::memcpy(bytes.data() + offset, &value, sizeof(value));
 }
 
+/// An instruction of the package image as it refers to `target` from where it will run; nothing if it cannot.
+std::optional<std::uint32_t> aimed(const Bytes& bytes, Rva source, Va at, std::uint64_t target) {
+    const auto word = ByteView(bytes).read<std::uint32_t>(source.value);
+    const auto form = word ? isa::arm64::form_of(*word) : std::nullopt;
+    return form ? isa::arm64::aimed_at(*form, *word, at.value + source.value, target) : std::nullopt;
+}
+
+/// Fills in one field; false if it does not reach.
+bool apply_fixup(Bytes& bytes, const package::Fixup& fixup, Va at, Va baseline) {
+    const std::uint64_t value =
+        baseline.value + fixup.target.value + static_cast<std::uint64_t>(std::int64_t{fixup.addend});
+    switch (fixup.kind) {
+    case package::FixupKind::absolute64:
+        put(bytes, fixup.source.value, value);
+        return true;
+    case package::FixupKind::rel32: {
+        const auto distance = static_cast<std::int64_t>(value - (at.value + fixup.source.value));
+        put(bytes, fixup.source.value, static_cast<std::int32_t>(distance));
+        return distance == static_cast<std::int32_t>(distance);
+    }
+    case package::FixupKind::arm64_page21:
+    case package::FixupKind::arm64_branch26:
+        const auto word = aimed(bytes, fixup.source, at, value);
+        put(bytes, fixup.source.value, word.value_or(0));
+        return word.has_value();
+    }
+    return false;
+}
+
 /// The package image laid out for its address, fixups applied.
 Result<Bytes> loaded_image(const package::Package& package, Va at, Va baseline,
                            std::span<const ResolvedImport> imports) {
@@ -42,18 +73,10 @@ Result<Bytes> loaded_image(const package::Package& package, Va at, Va baseline,
         put(bytes, relocation.at.value, *preferred - image.image_base().value + at.value);
     }
     for (const package::Fixup& fixup : package.manifest().fixups) {
-        const std::uint64_t value =
-            baseline.value + fixup.target.value + static_cast<std::uint64_t>(std::int64_t{fixup.addend});
-        if (fixup.kind == package::FixupKind::absolute64) {
-            put(bytes, fixup.source.value, value);
-            continue;
-        }
-        const auto distance = static_cast<std::int64_t>(value - (at.value + fixup.source.value));
-        if (distance != static_cast<std::int32_t>(distance))
+        if (!apply_fixup(bytes, fixup, at, baseline))
             return fail(Error(Code::branch_out_of_reach,
                               fmt::format("the field at RVA 0x{:x} of the package does not reach RVA 0x{:x}",
                                           fixup.source.value, fixup.target.value)));
-        put(bytes, fixup.source.value, static_cast<std::int32_t>(distance));
     }
     for (const ResolvedImport& import : imports)
         put(bytes, import.slot.value, import.address.value);

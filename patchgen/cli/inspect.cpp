@@ -9,11 +9,6 @@ namespace {
 using package::Package;
 using package::Replacement;
 
-std::string name_of_fixup(package::FixupKind kind) {
-    constexpr std::string_view kNames[] = {"absolute64", "rel32", "arm64-page21", "arm64-branch26"};
-    return std::string(kNames[static_cast<std::size_t>(kind) - 1]);
-}
-
 std::string name_of_import(const pe::ImportSlot& slot) {
     return slot.name.empty() ? fmt::format("{}#{}", slot.dll, slot.ordinal) : fmt::format("{}!{}", slot.dll, slot.name);
 }
@@ -78,7 +73,7 @@ std::string package_text(const Package& package, const std::string& path, std::s
     if (!manifest.fixups.empty())
         text += "references to the baseline\n";
     for (const package::Fixup& fixup : manifest.fixups)
-        text += fmt::format("  {:<10}  {:<10}  {}\n", hex(fixup.source.value), name_of_fixup(fixup.kind),
+        text += fmt::format("  {:<10}  {:<14}  {}\n", hex(fixup.source.value), package::name_of(fixup.kind),
                             disassembler.baseline_name(fixup.target));
     text += counted(package.relocations().size(), "relocation") + ", " +
             counted(package.runtime_functions().size(), "entry") + " of unwind data\n";
@@ -148,7 +143,7 @@ Json package_json(const Package& package, const std::string& path, std::size_t b
         json["functions"].push_back(function_json(function, disassembler));
     for (const package::Fixup& fixup : manifest.fixups)
         json["fixups"].push_back({{"rva", fixup.source.value},
-                                  {"kind", name_of_fixup(fixup.kind)},
+                                  {"kind", package::name_of(fixup.kind)},
                                   {"target", fixup.target.value},
                                   {"addend", fixup.addend},
                                   {"name", disassembler.baseline_name(fixup.target)}});

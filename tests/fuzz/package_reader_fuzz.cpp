@@ -28,7 +28,7 @@ void read(ByteView file) {
         require(function.entry_bytes.size() == function.site.original_size());
     }
     for (const Fixup& fixup : package->manifest().fixups)
-        require(image.bytes_at(fixup.source, fixup.kind == FixupKind::absolute64 ? 8 : 4).has_value());
+        require(image.bytes_at(fixup.source, size_of(fixup.kind)).has_value());
     for (const pe::ImportSlot& import : package->imports())
         require(image.bytes_at(import.slot, 8).has_value());
     require(package->certificates_size() == 0 ||

@@ -8,6 +8,7 @@
 #include "engine/pe/load_config.hpp"
 #include "engine/pe/relocations.hpp"
 #include "engine/pe/tls.hpp"
+#include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 
 #include <algorithm>
@@ -31,8 +32,14 @@ void read_unwind_data(const Image& image) {
         return;
     for (const RuntimeFunction& function : std::span(*functions).first(std::min(functions->size(), kMostUnwound))) {
         require(runtime_function_at(*functions, function.range.begin) == &function);
-        const auto info = unwind_info_at(image, function.unwind_info);
-        require(!info || image.bytes_at(function.unwind_info, info->size).has_value());
+        if (image.machine() == Machine::arm64) {
+            const auto info = unwind_info_arm64_of(image, function);
+            require(!info || info->packed != 0 || image.bytes_at(function.unwind_info, info->size).has_value());
+            require(!info || info->function_size == function.range.size);
+        } else {
+            const auto info = unwind_info_at(image, function.unwind_info);
+            require(!info || image.bytes_at(function.unwind_info, info->size).has_value());
+        }
     }
 }
 

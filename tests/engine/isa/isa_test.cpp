@@ -12,6 +12,9 @@ TEST(Isa, IsPickedByTheMachineOfTheImage) {
     ASSERT_NE(isa, nullptr);
     EXPECT_EQ(isa->machine(), Machine::x64);
     EXPECT_EQ(isa, isa_for(Machine::x64));
+    const Isa* arm64 = isa_for(Machine::arm64);
+    ASSERT_NE(arm64, nullptr);
+    EXPECT_EQ(arm64->machine(), Machine::arm64);
 }
 
 TEST(Isa, IsNullForAMachineThatIsNotSupported) {

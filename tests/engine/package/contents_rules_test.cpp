@@ -87,14 +87,7 @@ TEST(ContentsRules, RefuseWhatBreaksThem) {
         {"unwind info: not aligned", [](Contents& c) { c.runtime_functions[0].unwind_info = {0x2002}; }},
         {"unwind info: in zero fill", [](Contents& c) { c.runtime_functions[0].unwind_info = {0x3400}; }},
         {"unwind info: of an unknown version", [](Contents& c) { c.sections[1].bytes[0] = 7; }},
-        {"unwind data: for another machine",
-         [](Contents& c) {
-             const auto functions = c.runtime_functions;
-             const auto sections = c.sections;
-             c = arm64_function();
-             c.sections.push_back(sections[1]);
-             c.runtime_functions = {{{{0x1000}, 8}, {0x2000}}};
-         }},
+        {"unwind info: packed, for another machine", [](Contents& c) { c.runtime_functions[0].packed = 1 | 4 << 2; }},
     };
     for (const Case& c : cases) {
         Contents contents = everything();
@@ -102,6 +95,67 @@ TEST(ContentsRules, RefuseWhatBreaksThem) {
         const auto file = write_package(contents);
         ASSERT_FALSE(file) << c.what;
         EXPECT_EQ(file.error().code(), Code::package_malformed) << c.what;
+    }
+}
+
+TEST(ContentsRules, RefuseWhatBreaksThemOnArm64) {
+    ASSERT_TRUE(write_package(arm64_everything()));
+    const std::vector<Case> cases = {
+        // instructions that fixups fill in
+        {"page21: no adrp", [](Contents& c) { c.manifest.fixups[0].source = {0x1008}; }},
+        {"page21: an adr", [](Contents& c) { c.sections[0].bytes[7] = 0x10; }},
+        {"branch26: an adrp", [](Contents& c) { c.manifest.fixups[0].kind = FixupKind::arm64_branch26; }},
+        {"branch26: a conditional branch", [](Contents& c) { c.sections[0].bytes[23] = 0x54; }},
+        {"page21: not aligned", [](Contents& c) { c.manifest.fixups[0].source = {0x1005}; }},
+        {"page21: in .rdata",
+         [](Contents& c) {
+             c.sections[1].bytes[11] = 0x90;
+             c.manifest.fixups[4] = {FixupKind::arm64_page21, {0x2008}, {0x5010}, 0};
+         }},
+        {"branch26: cut off",
+         [](Contents& c) {
+             c.sections[0].bytes.resize(22);
+             c.runtime_functions.clear();
+         }},
+        // what fixups may say
+        {"branch26: with an addend", [](Contents& c) { c.manifest.fixups[1].addend = 4; }},
+        {"page21: with an addend", [](Contents& c) { c.manifest.fixups[0].addend = -4; }},
+        {"branch26: to a place that is not aligned", [](Contents& c) { c.manifest.fixups[1].target = {0x1402}; }},
+        {"fixup: of an unknown kind", [](Contents& c) { c.manifest.fixups[4].kind = static_cast<FixupKind>(5); }},
+        // sites
+        {"site: not aligned",
+         [](Contents& c) {
+             c.manifest.functions[0].baseline = {0x1232};
+             set_site(c.manifest.functions[0], isa::SiteKind::arm64_branch, 4);
+         }},
+        // unwind data
+        {"entry: not aligned", [](Contents& c) { c.runtime_functions[2].range.begin = {0x1029}; }},
+        {"entry: of another size than its record", [](Contents& c) { c.runtime_functions[0].range.size = 0x1c; }},
+        {"entry: of another size than it says", [](Contents& c) { c.runtime_functions[1].range.size = 4; }},
+        {"entry: packed, of an unknown kind", [](Contents& c) { c.runtime_functions[1].packed |= 3; }},
+        {"entry: packed, with a record too", [](Contents& c) { c.runtime_functions[1].unwind_info = {0x2000}; }},
+        {"entry: packed, too many registers", [](Contents& c) { c.runtime_functions[1].packed |= 15 << 16; }},
+        {"record: outside the sections", [](Contents& c) { c.runtime_functions[0].unwind_info = {}; }},
+        {"record: not aligned", [](Contents& c) { c.runtime_functions[0].unwind_info = {0x2002}; }},
+        {"record: codes without an end", [](Contents& c) { c.sections[1].bytes[5] = 0xe3; }},
+        {"record: for the other machine", [](Contents& c) { c.sections[1].bytes = everything().sections[1].bytes; }},
+    };
+    for (const Case& c : cases) {
+        Contents contents = arm64_everything();
+        c.change(contents);
+        const auto file = write_package(contents);
+        ASSERT_FALSE(file) << c.what;
+        EXPECT_EQ(file.error().code(), Code::package_malformed) << c.what;
+    }
+}
+
+TEST(ContentsRules, RefuseFixupsOfArm64ForX64) {
+    for (const FixupKind kind : {FixupKind::arm64_page21, FixupKind::arm64_branch26}) {
+        Contents contents = one_function();
+        contents.manifest.fixups = {{kind, {0x1004}, {0x1400}, 0}};
+        const auto file = write_package(contents);
+        ASSERT_FALSE(file);
+        EXPECT_EQ(file.error().code(), Code::package_malformed);
     }
 }
 

@@ -30,13 +30,13 @@ Bytes small_record() {
 }
 
 TEST(ManifestRecord, WritesFieldsInTheirOrder) {
-    EXPECT_EQ(small_record(), (Bytes{1, 0, 'i',        // id
-                                     1, 0, 'm',        // module
-                                     0x00, 0x10, 0, 0, // SizeOfImage
-                                     0,                // has_pdb
-                                     0, 0,             // sections
-                                     0, 0, 0, 0,       // retired ranges
-                                     0, 0, 0, 0}));    // globals
+    EXPECT_EQ(small_record(), (Bytes{1,    0,    'i',       // id
+                                     1,    0,    'm',       // module
+                                     0x00, 0x10, 0,   0,    // SizeOfImage
+                                     0,                     // has_pdb
+                                     0,    0,               // sections
+                                     0,    0,    0,   0,    // retired ranges
+                                     0,    0,    0,   0})); // globals
 }
 
 TEST(ManifestRecord, GivesBackWhatWasWritten) {

@@ -87,6 +87,30 @@ Contents arm64_function() {
     return contents;
 }
 
+Contents arm64_everything() {
+    Contents contents = arm64_function();
+    contents.manifest.functions[0].patch_size = 0x20;
+    // stp x29, x30, [sp, #-16]!; adrp x8; ldr w0, [x8, #0x10]; bl; ldp x29, x30, [sp], #16; b; adrp x9; ret
+    SectionContent& text = contents.sections[0];
+    text.bytes.clear();
+    for (const std::uint32_t word : {0xa9bf7bfdu, 0x90000008u, 0xb9401100u, 0x94000000u, 0xa8c17bfdu, 0x14000000u,
+                                     0x90000009u, 0xd65f03c0u, 0xd503201fu, 0xd65f03c0u, 0xd503201fu, 0xd65f03c0u})
+        for (unsigned shift = 0; shift < 32; shift += 8)
+            text.bytes.push_back(static_cast<std::uint8_t>(word >> shift));
+    text.virtual_size = static_cast<std::uint32_t>(text.bytes.size());
+    // A record: 8 instructions, one epilogue, one word of codes: save_fplr_x #16, end; a pointer into the baseline.
+    contents.sections.push_back(
+        {".rdata", {0x2000}, {0x08, 0x00, 0x20, 0x08, 0x81, 0xe4, 0xe3, 0xe3, 0, 0, 0, 0, 0, 0, 0, 0}, 16});
+    contents.runtime_functions = {
+        {{kText, 0x20}, {0x2000}, 0}, {{kText + 0x20u, 8}, {}, 1 | 2 << 2}, {{kText + 0x28u, 8}, {}, 2 | 2 << 2}};
+    contents.manifest.fixups = {{FixupKind::arm64_page21, kText + 4u, {0x5010}, 0},
+                                {FixupKind::arm64_branch26, kText + 12u, {0x1400}, 0},
+                                {FixupKind::arm64_branch26, kText + 20u, {0x1500}, 0},
+                                {FixupKind::arm64_page21, kText + 24u, {0x6000}, 0},
+                                {FixupKind::absolute64, {0x2008}, {0x5010}, 0}};
+    return contents;
+}
+
 Contents everything() {
     Contents contents = one_function();
     Manifest& manifest = contents.manifest;

@@ -54,6 +54,7 @@ TEST(Writer, WritesWhatTheReaderGivesBack) {
     expect_round_trip(nothing());
     expect_round_trip(one_function());
     expect_round_trip(arm64_function());
+    expect_round_trip(arm64_everything());
     expect_round_trip(everything());
 }
 
