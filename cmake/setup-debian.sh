@@ -9,7 +9,7 @@ packages=(
   libzydis-dev libzycore-dev liblief-dev libmbedtls-dev libxxhash-dev libspdlog-dev libfmt-dev libcli11-dev
   nlohmann-json3-dev libssl-dev llvm-19-dev zlib1g-dev libzstd-dev
   # tests and benchmarks; chromium looks at the pages of reports
-  libgtest-dev libgmock-dev libbenchmark-dev osslsigncode libclang-rt-19-dev chromium bsdiff xdelta3 zstd
+  libgtest-dev libgmock-dev libbenchmark-dev libunicorn-dev osslsigncode libclang-rt-19-dev chromium bsdiff xdelta3 zstd
   # samples: real PE programs, built by two compilers and run by Wine
   clang-19 lld-19 llvm-19 gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine64 libwine python3 openssl util-linux
 )

@@ -10,12 +10,12 @@ using test::code;
 
 constexpr Va kAt{0x180001000};
 
-TEST(Branches, AStubJumpsThroughItsCell) {
+TEST(Arm64Branches, AStubJumpsThroughItsCell) {
     EXPECT_EQ(stub(kAt, kAt + 0x1000), code({0x58008010, 0xd61f0200})); // ldr x16, .+0x1000; br x16
     EXPECT_EQ(stub(kAt, kAt + 128 * 0x1000), code({0x58400010, 0xd61f0200}));
 }
 
-TEST(Branches, RefuseAStubWhoseCellIsOutOfReach) {
+TEST(Arm64Branches, RefuseAStubWhoseCellIsOutOfReach) {
     for (const std::uint64_t distance : {0x100000ull, ~0x100003ull, 0x1002ull, 1ull << 33}) {
         const auto bytes = stub(kAt, kAt + distance);
         ASSERT_FALSE(bytes);
@@ -23,19 +23,19 @@ TEST(Branches, RefuseAStubWhoseCellIsOutOfReach) {
     }
 }
 
-TEST(Branches, AVeneerIsABranchWhereOneReaches) {
+TEST(Arm64Branches, AVeneerIsABranchWhereOneReaches) {
     EXPECT_EQ(veneer(kAt, kAt + 0x7fffffc), code({0x15ffffff}));
     EXPECT_EQ(veneer(kAt, kAt - 0x8000000), code({0x16000000}));
 }
 
-TEST(Branches, AVeneerToAnywhereHoldsTheAddress) {
+TEST(Arm64Branches, AVeneerToAnywhereHoldsTheAddress) {
     // ldr x16, .+8; br x16; address
     EXPECT_EQ(veneer(kAt, kAt + 0x8000000), code({0x58000050, 0xd61f0200, 0x88001000, 0x1}));
     EXPECT_EQ(veneer(kAt, Va{0x7fff12345678}), code({0x58000050, 0xd61f0200, 0x12345678, 0x7fff}));
     EXPECT_EQ(veneer(kAt, Va{0x7fff12345678}).size(), kFarBranchSize);
 }
 
-TEST(Branches, FollowWhatTheyWrite) {
+TEST(Arm64Branches, FollowWhatTheyWrite) {
     for (const Va to : {kAt + 0x100, kAt - 0x8000000, Va{0x10}, Va{0xfffffffffffffff0}}) {
         const auto jump = jump_at(veneer(kAt, to), kAt);
         ASSERT_TRUE(jump);
@@ -48,7 +48,7 @@ TEST(Branches, FollowWhatTheyWrite) {
     EXPECT_TRUE(through_cell->indirect);
 }
 
-TEST(Branches, FollowThunksOfLinkers) {
+TEST(Arm64Branches, FollowThunksOfLinkers) {
     // adrp x16, .+0x5000; ldr x16, [x16, #0x128]; br x16: an import
     const auto import = jump_at(code({0xb0000030, 0xf9409610, 0xd61f0200}), kAt);
     ASSERT_TRUE(import);
@@ -65,7 +65,7 @@ TEST(Branches, FollowThunksOfLinkers) {
     EXPECT_EQ(detour->to, Va{0x7fff12345678});
 }
 
-TEST(Branches, FollowNothingElse) {
+TEST(Arm64Branches, FollowNothingElse) {
     for (const Bytes& bytes : {
              Bytes{}, Bytes{0x00, 0x00, 0x00}, code({0x94000000}), // bl
              code({0x54000040}),                                   // b.eq

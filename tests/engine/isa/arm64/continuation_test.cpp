@@ -21,12 +21,12 @@ Result<Bytes> moved(std::uint32_t word) {
     return continuation(code({word}), kEntry, kAt);
 }
 
-TEST(Continuation, CopiesWhatRefersToNothing) {
+TEST(Arm64Continuation, CopiesWhatRefersToNothing) {
     EXPECT_EQ(moved(0xa9be7bfd), code({0xa9be7bfd, back_from(1)})); // stp x29, x30, [sp, #-0x20]!
     EXPECT_EQ(moved(0xd503233f), code({0xd503233f, back_from(1)})); // paciasp
 }
 
-TEST(Continuation, KeepsWhatAnAddressIs) {
+TEST(Arm64Continuation, KeepsWhatAnAddressIs) {
     // adrp x8, 0x180006000
     const auto page = moved(0xb0000028);
     ASSERT_TRUE(page);
@@ -37,7 +37,7 @@ TEST(Continuation, KeepsWhatAnAddressIs) {
     EXPECT_EQ(*near, code({*aimed_at(Form::adrp21, 0x90000003, kAt.value, 0x180001133), 0x9104cc63, back_from(2)}));
 }
 
-TEST(Continuation, LoadsTheSameLiteral) {
+TEST(Arm64Continuation, LoadsTheSameLiteral) {
     const std::uint32_t page0 = *aimed_at(Form::adrp21, 0x90000000, kAt.value, 0x180001018);
     struct Case {
         std::uint32_t word; ///< of the literal 8 bytes behind the entry
@@ -57,19 +57,19 @@ TEST(Continuation, LoadsTheSameLiteral) {
         EXPECT_EQ(moved(word), code({page0 | base, 0x91006000 | rn(base) | base, load, back_from(3)})) << text;
 }
 
-TEST(Continuation, LeadsABranchWhereItLed) {
+TEST(Arm64Continuation, LeadsABranchWhereItLed) {
     EXPECT_EQ(moved(0x14000010), code({*aimed_at(Form::branch26, kB, kAt.value, kEntry.value + 0x40)}));
     EXPECT_EQ(moved(0x14000000), code({*aimed_at(Form::branch26, kB, kAt.value, kEntry.value)})); // a loop
 }
 
-TEST(Continuation, TakesAConditionalBranchByTheSameCondition) {
+TEST(Arm64Continuation, TakesAConditionalBranchByTheSameCondition) {
     const std::uint32_t taken = *aimed_at(Form::branch26, kB, kAt.value + 8, kEntry.value + 0x20);
     EXPECT_EQ(moved(0x54000101), code({0x54000041, back_from(1), taken})); // b.ne
     EXPECT_EQ(moved(0x35000100), code({0x35000040, back_from(1), taken})); // cbnz w0
     EXPECT_EQ(moved(0xb6f80103), code({0xb6f80043, back_from(1), taken})); // tbz x3, #63
 }
 
-TEST(Continuation, ACallReturnsBehindTheOriginalCall) {
+TEST(Arm64Continuation, ACallReturnsBehindTheOriginalCall) {
     const std::uint32_t page = *aimed_at(Form::adrp21, 0x9000001e, kAt.value, 0x180001014);
     const std::uint32_t add = 0x910053de; // add x30, x30, #0x14
     EXPECT_EQ(moved(0x94000010), code({page, add, *aimed_at(Form::branch26, kB, kAt.value + 8, kEntry.value + 0x40)}));
@@ -78,20 +78,20 @@ TEST(Continuation, ACallReturnsBehindTheOriginalCall) {
     EXPECT_EQ(moved(0xd73f0909), code({page, add, 0xd71f0909})); // blraa x8, x9: braa x8, x9
 }
 
-TEST(Continuation, NothingFollowsAReturnOrAJump) {
+TEST(Arm64Continuation, NothingFollowsAReturnOrAJump) {
     for (const std::uint32_t word : {0xd65f03c0u, 0xd65f0bffu, 0xd61f0100u, 0xd71f0909u})
         EXPECT_EQ(moved(word), code({word}));
 }
 
-TEST(Continuation, RefusesWhatCannotBeMoved) {
+TEST(Arm64Continuation, RefusesWhatCannotBeMoved) {
     const auto result = moved(0xc85f7c20); // ldxr
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().code(), Code::site_unproved);
 }
 
-TEST(Continuation, RefusesWhatIsOutOfReach) {
+TEST(Arm64Continuation, RefusesWhatIsOutOfReach) {
     for (const std::uint32_t word : {0xa9be7bfdu, 0x14000010u, 0x94000010u, 0x54000101u}) {
-        const auto result = continuation(code({word}), kEntry, kEntry + 0x8000040);
+        const auto result = continuation(code({word}), kEntry, kEntry + 0x8000100);
         ASSERT_FALSE(result);
         EXPECT_EQ(result.error().code(), Code::branch_out_of_reach);
     }

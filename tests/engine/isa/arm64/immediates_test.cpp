@@ -59,7 +59,7 @@ constexpr std::array kCases{
     Case{0x3d80045f, Form::ldst12, 16, 16, "str q31, [x2, #16]"},
 };
 
-TEST(Immediates, ReadsEveryFormAsTheAssemblerWroteIt) {
+TEST(Arm64Immediates, ReadsEveryFormAsTheAssemblerWroteIt) {
     for (const Case& c : kCases) {
         ASSERT_EQ(form_of(c.word), c.form) << c.text;
         EXPECT_EQ(get(c.form, c.word), c.bytes) << c.text;
@@ -67,7 +67,7 @@ TEST(Immediates, ReadsEveryFormAsTheAssemblerWroteIt) {
     }
 }
 
-TEST(Immediates, WritesWhatItReadsAndNothingElseOfTheWord) {
+TEST(Arm64Immediates, WritesWhatItReadsAndNothingElseOfTheWord) {
     for (const Case& c : kCases) {
         EXPECT_EQ(put(c.form, c.word, c.bytes), c.word) << c.text;
         const auto cleared = put(c.form, c.word, 0);
@@ -77,7 +77,7 @@ TEST(Immediates, WritesWhatItReadsAndNothingElseOfTheWord) {
     }
 }
 
-TEST(Immediates, EndsOfEachRangeFitAndOneStepBeyondDoesNot) {
+TEST(Arm64Immediates, EndsOfEachRangeFitAndOneStepBeyondDoesNot) {
     for (const Case& c : kCases) {
         const unsigned bits = c.form == Form::branch26                                ? 26
                               : c.form == Form::branch14                              ? 14
@@ -101,7 +101,7 @@ TEST(Immediates, EndsOfEachRangeFitAndOneStepBeyondDoesNot) {
     }
 }
 
-TEST(Immediates, RefusesWhatIsNoWholeNumberOfSteps) {
+TEST(Arm64Immediates, RefusesWhatIsNoWholeNumberOfSteps) {
     for (const Case& c : kCases) {
         if (c.step == 1)
             continue;
@@ -111,7 +111,7 @@ TEST(Immediates, RefusesWhatIsNoWholeNumberOfSteps) {
     }
 }
 
-TEST(Immediates, AnAdrpCountsFromItsPage) {
+TEST(Arm64Immediates, AnAdrpCountsFromItsPage) {
     const std::uint32_t word = 0xb0000000; // adrp x0, .+0x1000
     EXPECT_EQ(target_of(Form::adrp21, word, 0x180001ffc), 0x180002000u);
     EXPECT_EQ(target_of(Form::adr21, 0x30000000, 0x180001ffc), 0x180001ffdu);
@@ -121,7 +121,7 @@ TEST(Immediates, AnAdrpCountsFromItsPage) {
     EXPECT_EQ(target_of(Form::adrp21, *aimed, 0x180001000), 0x180000000u);
 }
 
-TEST(Immediates, ABranchAimedAtItsTargetLeadsThere) {
+TEST(Arm64Immediates, ABranchAimedAtItsTargetLeadsThere) {
     const auto word = aimed_at(Form::branch26, 0x94000000, 0x180001000, 0x180000ffc);
     ASSERT_TRUE(word);
     EXPECT_EQ(*word, 0x97ffffffu);
@@ -131,7 +131,7 @@ TEST(Immediates, ABranchAimedAtItsTargetLeadsThere) {
     EXPECT_FALSE(aimed_at(Form::branch26, 0x94000000, 0x180001000, 0x180001002));
 }
 
-TEST(Immediates, OtherInstructionsAreOfNoForm) {
+TEST(Arm64Immediates, OtherInstructionsAreOfNoForm) {
     constexpr std::array<std::uint32_t, 17> kOthers{
         0xd503201f, // nop
         0xd65f03c0, // ret

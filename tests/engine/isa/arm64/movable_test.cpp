@@ -13,7 +13,7 @@ struct Case {
     const char* text;
 };
 
-TEST(Movable, TakesWhatFunctionsStartWith) {
+TEST(Arm64Movable, TakesWhatFunctionsStartWith) {
     for (const auto& [word, text] : std::initializer_list<Case>{
              {0xd503233f, "paciasp"},
              {0xd503237f, "pacibsp"},
@@ -50,7 +50,7 @@ TEST(Movable, TakesWhatFunctionsStartWith) {
         EXPECT_TRUE(check_movable(code({word}))) << text;
 }
 
-TEST(Movable, RefusesWhatIsTiedToItsPlace) {
+TEST(Arm64Movable, RefusesWhatIsTiedToItsPlace) {
     for (const auto& [word, text] : std::initializer_list<Case>{
              {0x00000000, "udf #0"},
              {0x00001234, "udf #0x1234"},
@@ -99,7 +99,7 @@ TEST(Movable, RefusesWhatIsTiedToItsPlace) {
     }
 }
 
-TEST(Movable, LiteralsBesideTheEntryAreNoneOfIt) {
+TEST(Arm64Movable, LiteralsBesideTheEntryAreNoneOfIt) {
     EXPECT_TRUE(check_movable(code({0x58000020}))); // ldr x0, .+4
     EXPECT_TRUE(check_movable(code({0x58ffffc0}))); // ldr x0, .-8
     EXPECT_TRUE(check_movable(code({0x18ffffe0}))); // ldr w0, .-4
@@ -107,7 +107,7 @@ TEST(Movable, LiteralsBesideTheEntryAreNoneOfIt) {
     EXPECT_TRUE(check_movable(code({0xd8000000}))); // prfm pldl1keep, .
 }
 
-TEST(Movable, IsOneInstruction) {
+TEST(Arm64Movable, IsOneInstruction) {
     EXPECT_FALSE(check_movable({}));
     EXPECT_FALSE(check_movable(Bytes{0x1f, 0x20, 0x03}));
     EXPECT_FALSE(check_movable(code({kNop, kNop})));
