@@ -23,7 +23,53 @@ const JumpTable* table_at(const Function& function, Rva at) {
 
 } // namespace
 
-Result<void> Equivalence::compare_code(const Function& function, Place entry) {
+std::optional<Place> entry_of(const JumpTable& table, ByteView entries, std::size_t index, Place base) {
+    std::int64_t value = 0;
+    switch (table.entry_size) {
+    case 1: {
+        const auto byte = entries.read<std::uint8_t>(index);
+        value = !byte ? 0 : table.is_signed ? std::int64_t{static_cast<std::int8_t>(*byte)} : std::int64_t{*byte};
+        break;
+    }
+    case 2: {
+        const auto half = entries.read<std::uint16_t>(2 * index);
+        value = !half ? 0 : table.is_signed ? std::int64_t{static_cast<std::int16_t>(*half)} : std::int64_t{*half};
+        break;
+    }
+    case 4:
+        value = entries.read<std::int32_t>(4 * index).value_or(0);
+        break;
+    default:
+        return std::nullopt;
+    }
+    return base + static_cast<std::uint32_t>(value * (std::int64_t{1} << table.shift));
+}
+
+/// What can be said of a pair before any of its code is compared.
+Result<void> Equivalence::note_code(const Goal& goal, const Function& function, Place entry) {
+    const std::uint32_t size = function.range.size;
+    if (!entry.in_package) {
+        const Function* old = overlay_.baseline().function_at(entry.rva);
+        if (old->range.size != size)
+            return failed(goal, fmt::format("{} has {} bytes in the baseline, {} in the updated image, and is not "
+                                            "redirected",
+                                            function.display_name(), old->range.size, size));
+        ++counts_.unchanged;
+        return {};
+    }
+    // One place of the package stands for one function, and no two share bytes.
+    const auto next = emitted_.upper_bound(entry.rva);
+    const bool overlaps_next = next != emitted_.end() && next->first.value < entry.rva.value + size;
+    const bool overlaps_previous = next != emitted_.begin() && std::prev(next)->second != &function &&
+                                   std::prev(next)->first.value + std::prev(next)->second->range.size > entry.rva.value;
+    if (overlaps_next || overlaps_previous)
+        return failed(goal, fmt::format("{} is used for another function too", entry.text()));
+    emitted_.emplace(entry.rva, &function);
+    ++counts_.emitted;
+    return {};
+}
+
+Result<void> Equivalence::compare_code(const Function& function, Place entry, const Entries& entries) {
     const Goal goal{function.range.begin, entry, Use::call, 0, &function, function.range.begin};
     const std::uint32_t size = function.range.size;
     const auto updated_code = updated_.image().content(function.range);
@@ -31,31 +77,17 @@ Result<void> Equivalence::compare_code(const Function& function, Place entry) {
     const pe::Section* section = overlay_.section_at(entry);
     if (!updated_code || !code || !section || !section->executable())
         return failed(goal, fmt::format("there is no code of {} bytes at {}", size, entry.text()));
-    if (entry.in_package) {
-        // One place of the package stands for one function, and no two share bytes.
-        const auto next = emitted_.upper_bound(entry.rva);
-        const bool overlaps_next = next != emitted_.end() && next->first.value < entry.rva.value + size;
-        const bool overlaps_previous =
-            next != emitted_.begin() && std::prev(next)->second != &function &&
-            std::prev(next)->first.value + std::prev(next)->second->range.size > entry.rva.value;
-        if (overlaps_next || overlaps_previous)
-            return failed(goal, fmt::format("{} is used for another function too", entry.text()));
-        emitted_.emplace(entry.rva, &function);
-        ++counts_.emitted;
-    } else {
-        const Function* old = overlay_.baseline().function_at(entry.rva);
-        if (old->range.size != size)
-            return failed(goal, fmt::format("{} bytes in the baseline, {} in the updated image, and not redirected",
-                                            old->range.size, size));
-        ++counts_.unchanged;
-    }
-    std::vector<std::pair<Rva, Place>> led_to;
-    SUTURE_CHECK(compare_instructions(function, entry, *updated_code, *code, led_to));
-    return compare_tables(function, entry, led_to);
+    Led led_to;
+    arm64::Registers different = 0;
+    if (is_arm64_)
+        SUTURE_CHECK(compare_arm64_instructions(function, entry, *updated_code, entries, led_to, different));
+    else
+        SUTURE_CHECK(compare_instructions(function, entry, *updated_code, *code, led_to));
+    return compare_tables(function, entry, led_to, different);
 }
 
 Result<void> Equivalence::compare_instructions(const Function& function, Place entry, ByteView updated_code,
-                                               ByteView code, std::vector<std::pair<Rva, Place>>& led_to) {
+                                               ByteView code, Led& led_to) {
     Goal goal{{}, {}, Use::address, 0, &function, {}};
     const Rva begin = function.range.begin;
     const auto follow = [&](Rva updated, Place place, Use use, std::uint32_t access_size) {
@@ -144,34 +176,44 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
     return {};
 }
 
-Result<void> Equivalence::compare_tables(const Function& function, Place entry,
-                                         const std::vector<std::pair<Rva, Place>>& led_to) {
-    const auto place_of = [&](Rva updated) -> std::optional<Place> {
-        if (function.range.contains(updated))
-            return entry + (updated - function.range.begin);
-        const auto found = std::ranges::find(led_to, updated, &std::pair<Rva, Place>::first);
-        return found != led_to.end() ? std::optional(found->second) : std::nullopt;
-    };
+Result<void> Equivalence::compare_tables(const Function& function, Place entry, const Led& led_to,
+                                         arm64::Registers different) {
     for (const JumpTable& table : function.jump_tables) {
         const Goal goal{table.at, entry, Use::address, 0, &function, table.at};
-        const auto at = place_of(table.at);
-        const auto base = table.base == Rva{0} ? std::optional(Place{}) : place_of(table.base);
-        if (!at || !base)
-            return failed(goal, "nothing in the code leads to its jump table");
+        // All that lead to the table, or into it, lead to the same one.
+        const auto place_of = [&](Rva updated, std::uint32_t size) -> std::optional<Place> {
+            std::optional<Place> result;
+            if (function.range.contains(updated))
+                result = entry + (updated - function.range.begin);
+            for (const auto& [to, place] : led_to) {
+                if (!RvaRange{updated, size}.contains(to))
+                    continue;
+                const Place begin = place - (to - updated);
+                if (result && *result != begin)
+                    return std::nullopt;
+                result = begin;
+            }
+            return result;
+        };
         const std::uint32_t size = table.range().size;
+        const auto at = place_of(table.at, size);
+        const auto base = table.base == Rva{0} ? std::optional(Place{}) : place_of(table.base, 1);
+        if (!at || !base)
+            return failed(goal, "nothing in the code leads to its jump table, or not everything to the same one");
         const auto entries = overlay_.content(*at, size);
         if (!entries)
             return failed(goal, fmt::format("there is no jump table at {}", at->text()));
         for (std::size_t i = 0; i < table.targets.size(); ++i) {
-            const auto value = ByteView(*entries).read<std::uint32_t>(4 * i);
-            const Place to = *base + *value;
+            const auto to = entry_of(table, *entries, i, *base);
             const Rva updated = table.targets[i];
+            if (!to)
+                return failed(goal, "a jump table of an unusual form");
             if (function.range.contains(updated)) {
-                if (to != entry + (updated - function.range.begin))
+                if (*to != entry + (updated - function.range.begin))
                     return failed(
-                        goal, fmt::format("entry {} of the jump table at {} leads to {}", i, at->text(), to.text()));
+                        goal, fmt::format("entry {} of the jump table at {} leads to {}", i, at->text(), to->text()));
             } else {
-                goals_.push_back({updated, to, Use::jump, 0, &function, table.at});
+                goals_.push_back({updated, *to, Use::jump, 0, &function, table.at, different});
             }
             ++counts_.references;
         }

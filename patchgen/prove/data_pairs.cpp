@@ -130,9 +130,12 @@ Result<void> Equivalence::settle_table(const Goal& goal, const program::JumpTabl
         return failed(goal, fmt::format("there is no jump table at {}", goal.place.text()));
     if (!data_pairs_.emplace(goal.updated, goal.place, table.range().size).second)
         return {};
-    for (std::size_t i = 0; i < table.targets.size(); ++i)
-        goals_.push_back({table.targets[i], goal.place + *ByteView(*entries).read<std::uint32_t>(4 * i), Use::jump, 0,
-                          goal.referrer, goal.at});
+    for (std::size_t i = 0; i < table.targets.size(); ++i) {
+        const auto to = entry_of(table, *entries, i, goal.place);
+        if (!to)
+            return failed(goal, "a jump table of an unusual form");
+        goals_.push_back({table.targets[i], *to, Use::jump, 0, goal.referrer, goal.at});
+    }
     counts_.data_bytes += entries->size();
     return {};
 }

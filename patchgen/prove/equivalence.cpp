@@ -10,6 +10,8 @@ using program::Use;
 
 namespace {
 
+constexpr arm64::Registers kStubRegister = 1u << 16; // the stub of a redirected function jumps through it
+
 bool same_text_without_case(std::string_view a, std::string_view b) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
     return std::ranges::equal(a, b, {}, lower, lower);
@@ -22,7 +24,7 @@ std::string text_of(const pe::ImportSlot& slot) {
 } // namespace
 
 Equivalence::Equivalence(const program::Program& updated, const Overlay& overlay)
-    : updated_(updated), overlay_(overlay) {
+    : updated_(updated), overlay_(overlay), is_arm64_(updated.image().machine() == Machine::arm64) {
     for (const package::Replacement& function : overlay.package().manifest().functions) {
         redirected_.emplace(function.baseline, &function);
         patches_.insert(function.patch);
@@ -113,6 +115,7 @@ Result<void> Equivalence::settle_code(const Goal& goal, const program::Function&
         return failed(
             goal, fmt::format("{} is nothing that {} could begin before", goal.place.text(), function.display_name()));
     Place entry = goal.place - offset;
+    arm64::Registers different = goal.different;
     const bool is_branch = goal.use == Use::call || goal.use == Use::jump;
     if (!is_branch) {
         // Functions are told apart by their addresses: one function has one, and that is the baseline's.
@@ -144,11 +147,20 @@ Result<void> Equivalence::settle_code(const Goal& goal, const program::Function&
                               fmt::format("the replacement of {} has {} bytes, {} has {}", old->display_name(),
                                           redirect->second->patch_size, function.display_name(), function.range.size));
             entry = {true, redirect->second->patch};
+            if (is_arm64_ && is_branch)
+                different |= kStubRegister;
         }
     }
-    if (!code_pairs_.emplace(function.range.begin, entry).second)
-        return {};
-    return compare_code(function, entry);
+    const auto [pair, first] = code_pairs_.try_emplace({function.range.begin, entry}, Entries{{0, 0}});
+    if (first)
+        SUTURE_CHECK(note_code(goal, function, entry));
+    bool more = first;
+    if (is_arm64_) {
+        const auto [way, added] = pair->second.try_emplace(offset, different);
+        more |= added || (different & ~way->second) != 0;
+        way->second |= different;
+    }
+    return more ? compare_code(function, entry, pair->second) : Result<void>();
 }
 
 } // namespace suture::prove

@@ -8,6 +8,9 @@
 
 namespace suture::prove {
 
+/// Where entry `index` of a table with these entries leads, or nothing for a table of an unknown form.
+std::optional<Place> entry_of(const program::JumpTable& table, ByteView entries, std::size_t index, Place base);
+
 /// Something of the updated image and something of the patched program that must mean the same.
 struct Goal {
     Rva updated;
@@ -16,6 +19,8 @@ struct Goal {
     std::uint32_t access_size = 0;               ///< bytes, for read and write
     const program::Function* referrer = nullptr; ///< function of the updated image that refers to it
     Rva at;                                      ///< where in the updated image it is referred to
+    /// Arm64: registers that hold different values when control arrives there.
+    arm64::Registers different = 0;
 };
 
 /// The relation "means the same" between addresses of the updated image and of the patched program, built up from
@@ -35,6 +40,15 @@ class Equivalence {
     const program::Function* proved_at(Rva baseline_entry) const;
     /// Code of the package that has been compared, ascending.
     const std::map<Rva, const program::Function*>& emitted() const { return emitted_; }
+    /// Arm64: code of the package that stands for single instructions, by its first byte.
+    struct Veneer {
+        std::uint32_t size = 0;        ///< bytes
+        Rva owner;                     ///< entry in the package of the function that it serves
+        std::uint32_t instruction = 0; ///< offset in that function of what it stands for
+
+        bool operator==(const Veneer&) const = default;
+    };
+    const std::map<Rva, Veneer>& veneers() const { return veneers_; }
     /// Fields of the package, adjusted to the bases, whose meaning has been compared.
     const std::set<Rva>& used_fields() const { return used_fields_; }
     const Proof& counts() const { return counts_; }
@@ -53,32 +67,45 @@ class Equivalence {
     bool may_be_an_end(const Goal& goal) const;
     bool is_proved_end(const Goal& goal) const;
 
+    /// Where the code of a function leads to outside of it, in both worlds.
+    using Led = std::vector<std::pair<Rva, Place>>;
+    /// Where control may enter a function: offsets, each with the registers that may then hold different values.
+    using Entries = std::map<std::uint32_t, arm64::Registers>;
+
     /// Code of an updated function and of what stands for it.
-    Result<void> compare_code(const program::Function& function, Place entry);
+    Result<void> compare_code(const program::Function& function, Place entry, const Entries& entries);
+    Result<void> note_code(const Goal& goal, const program::Function& function, Place entry);
     Result<void> compare_instructions(const program::Function& function, Place entry, ByteView updated_code,
-                                      ByteView code, std::vector<std::pair<Rva, Place>>& led_to);
-    Result<void> compare_tables(const program::Function& function, Place entry,
-                                const std::vector<std::pair<Rva, Place>>& led_to);
+                                      ByteView code, Led& led_to);
+    Result<void> compare_arm64_instructions(const program::Function& function, Place entry, ByteView updated_code,
+                                            const Entries& entries, Led& led_to, arm64::Registers& different);
+    Result<void> compare_tables(const program::Function& function, Place entry, const Led& led_to,
+                                arm64::Registers different);
     Result<void> compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size);
     Result<void> compare_unwind(const program::Function& function, const pe::RuntimeFunction& from,
                                 const pe::RuntimeFunction& to) const;
+    Result<void> compare_arm64_unwind(const program::Function& function, const pe::RuntimeFunction& from,
+                                      const pe::RuntimeFunction& to) const;
+    Result<void> prove_veneer_unwind_data(std::size_t& count) const;
     std::uint32_t extent_of(const Goal& goal, RvaRange object, bool size_known) const;
     std::uint32_t up_to_literals(const Goal& goal, std::uint32_t size) const;
 
     const program::Program& updated_;
     const Overlay& overlay_;
+    bool is_arm64_;
     std::map<Rva, const package::Replacement*> redirected_; ///< by baseline entry
     std::map<Rva, const program::JumpTable*> tables_;       ///< of the updated image by begin
     std::set<Rva> patches_;                                 ///< entries of replacements in the package
     std::deque<Goal> goals_;
     std::vector<Goal> put_off_;
-    std::set<std::tuple<Rva, Place>> code_pairs_;
+    std::map<std::tuple<Rva, Place>, Entries> code_pairs_;
     std::set<std::tuple<Rva, Place, std::uint32_t>> data_pairs_;
     std::map<Rva, std::pair<Place, std::uint32_t>> objects_;  ///< where objects of the updated image are, with size
     std::map<Place, std::pair<Rva, std::uint32_t>> writable_; ///< what lies there of the updated image, with size
     std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry
     std::map<Rva, const program::Function*> emitted_;         ///< by entry in the package
-    std::map<Rva, Place> taken_;                              ///< where the address of an updated function leads
+    std::map<Rva, Veneer> veneers_;
+    std::map<Rva, Place> taken_; ///< where the address of an updated function leads
     std::set<Rva> used_fields_;
     Proof counts_;
 };

@@ -15,6 +15,7 @@ constexpr Va kHighBaseline{0x7ff6'5432'0000};
 constexpr std::uint64_t kGapAbove = 0x3'0000;
 constexpr std::uint64_t kGapBelow = 0x17'0000;
 constexpr std::uint64_t kGranularity = 0x1'0000;
+constexpr std::uint64_t kInPage = 0xfff;
 
 std::uint64_t round_up(std::uint64_t size) {
     return (size + kGranularity - 1) / kGranularity * kGranularity;
@@ -23,6 +24,26 @@ std::uint64_t round_up(std::uint64_t size) {
 std::int64_t signed_field(ByteView bytes, std::uint64_t at, std::uint8_t size) {
     return size == 1 ? std::int64_t{bytes.read<std::int8_t>(at).value_or(0)}
                      : std::int64_t{bytes.read<std::int32_t>(at).value_or(0)};
+}
+
+/// Puts the distance to `target` into the instruction at `pc`. Error: proof_failed.
+Result<std::uint32_t> aimed(std::uint32_t word, package::FixupKind kind, std::uint64_t pc, std::uint64_t target) {
+    const bool is_page = kind == package::FixupKind::arm64_page21;
+    const arm64::Distance distance = arm64::distance_of(word);
+    const bool fits = is_page ? distance.form == arm64::Form::adrp
+                              : distance.form == arm64::Form::branch || distance.form == arm64::Form::call;
+    if (!fits)
+        return fail(Code::proof_failed, fmt::format("a fixup of 0x{:08x}, an instruction of another kind", word));
+    const auto from = static_cast<std::int64_t>(is_page ? pc & ~kInPage : pc);
+    const auto to = static_cast<std::int64_t>(is_page ? target & ~kInPage : target);
+    const std::int64_t value = is_page ? (to - from) >> 12 : (to - from) >> 2;
+    const auto low = static_cast<std::uint32_t>(value);
+    word &= ~distance.mask;
+    word |= is_page ? (low & 3) << 29 | (low >> 2 & 0x7ffff) << 5 : low & distance.mask;
+    // It reads back as what was to be put, or it did not fit.
+    if (arm64::address_of(word, pc) != static_cast<std::uint64_t>(to))
+        return fail(Code::proof_failed, "a fixup does not reach the baseline");
+    return word;
 }
 
 } // namespace
@@ -69,6 +90,16 @@ Result<Overlay::Bases> Overlay::lay(Va baseline, Va package) const {
             return fail(Error(Code::proof_failed, "a fixup outside the package").at(fixup.source));
         if (fixup.kind == package::FixupKind::absolute64) {
             put(fixup.source, target);
+            continue;
+        }
+        if (fixup.kind == package::FixupKind::arm64_page21 || fixup.kind == package::FixupKind::arm64_branch26) {
+            const std::uint32_t word = *ByteView(bases.image).read<std::uint32_t>(fixup.source.value);
+            auto put_right = aimed(word, fixup.kind, package.value + fixup.source.value, target);
+            if (!put_right || fixup.source.value % arm64::kWordSize != 0)
+                return fail(Error(Code::proof_failed,
+                                  put_right ? "a fixup between two instructions" : put_right.error().detail())
+                                .at(fixup.source));
+            put(fixup.source, *put_right);
             continue;
         }
         const auto distance = static_cast<std::int64_t>(target - (package.value + fixup.source.value));
@@ -125,6 +156,29 @@ std::optional<Place> Overlay::displaced(Place field, std::uint8_t size, Place or
     return agreed([&](const Bases& bases) {
         return bases.package.value + origin.rva.value +
                static_cast<std::uint64_t>(signed_field(bases.image, field.rva.value, size));
+    });
+}
+
+std::optional<std::uint32_t> Overlay::word_at(const Bases& bases, Place place) const {
+    if (place.rva.value % arm64::kWordSize != 0)
+        return std::nullopt;
+    if (place.in_package)
+        return ByteView(bases.image).read<std::uint32_t>(place.rva.value);
+    const auto bytes = baseline_->image().bytes_at(place.rva, arm64::kWordSize);
+    return bytes ? bytes->read<std::uint32_t>(0) : std::nullopt;
+}
+
+std::optional<std::uint32_t> Overlay::word(Place place) const {
+    const pe::Section* section = section_at(place);
+    return section && section->executable() ? word_at(bases_[0], place) : std::nullopt;
+}
+
+std::optional<Place> Overlay::address(Place place) const {
+    if (!word(place))
+        return std::nullopt;
+    return agreed([&](const Bases& bases) {
+        const Va base = place.in_package ? bases.package : bases.baseline;
+        return arm64::address_of(word_at(bases, place).value_or(0), base.value + place.rva.value);
     });
 }
 

@@ -1,29 +1,16 @@
 #pragma once
 
 #include "engine/package/reader.hpp"
-#include "patchgen/program/program.hpp"
+#include "patchgen/prove/arm64/lockstep.hpp"
+#include "patchgen/prove/place.hpp"
 
-#include <array>
 #include <map>
-#include <string>
 
 namespace suture::prove {
 
-/// An address of the patched program: in the baseline or in the package.
-struct Place {
-    bool in_package = false;
-    Rva rva;
-
-    auto operator<=>(const Place&) const = default;
-    friend Place operator+(Place place, std::uint32_t bytes) { return {place.in_package, place.rva + bytes}; }
-    friend Place operator-(Place place, std::uint32_t bytes) { return {place.in_package, place.rva - bytes}; }
-    /// "baseline+0x1000" or "package+0x1000".
-    std::string text() const;
-};
-
 /// The package as it lies over the baseline in a process, at two pairs of base addresses. What an address means must
 /// not depend on the pair.
-class Overlay {
+class Overlay final : public arm64::PatchedCode {
   public:
     /// Both must outlive it. Error: proof_failed (a fixup that does not reach).
     static Result<Overlay> make(const program::Program& baseline, const package::Package& package);
@@ -38,6 +25,9 @@ class Overlay {
     /// Where a displacement at `field` of `size` bytes (1 or 4) leads that counts from `origin`, or nothing if that is
     /// nowhere or depends on the bases.
     std::optional<Place> displaced(Place field, std::uint8_t size, Place origin) const;
+    /// An Arm64 instruction, with the address fields that the first pair of bases gives it.
+    std::optional<std::uint32_t> word(Place place) const override;
+    std::optional<Place> address(Place place) const override;
     /// Where the 8-byte pointer at `field` leads, likewise; nothing where it is not adjusted to the bases.
     std::optional<Place> pointer(Place field) const;
     /// Fields in [place, place + size) that are adjusted to the bases and hold 8 bytes, as offsets, ascending.
@@ -55,6 +45,7 @@ class Overlay {
     Overlay(const program::Program& baseline, const package::Package& package)
         : baseline_(&baseline), package_(&package) {}
     Result<Bases> lay(Va baseline, Va package) const;
+    std::optional<std::uint32_t> word_at(const Bases& bases, Place place) const;
     std::optional<Place> place_of(const Bases& bases, std::uint64_t address) const;
     template <class Address>
     std::optional<Place> agreed(Address address) const;

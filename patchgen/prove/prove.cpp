@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace suture::prove {
 
@@ -17,7 +18,9 @@ using program::Use;
 
 namespace {
 
-constexpr std::uint8_t kTrap = 0xcc; // what lies between functions of a package
+// What lies between functions of a package: int3, and brk #0xf000.
+constexpr std::array<std::uint8_t, 1> kX64Trap{0xcc};
+constexpr std::array<std::uint8_t, 4> kArm64Trap{0x00, 0x00, 0x3e, 0xd4};
 
 class Proving {
   public:
@@ -117,35 +120,47 @@ class Proving {
 
     /// What no proof has touched must do nothing.
     Result<void> check_nothing_else() const {
-        const package::Package& package = overlay_.package();
         for (const auto& [field, size] : overlay_.adjusted_in_package())
             if (!equivalence_.used_fields().contains(field))
                 return failed({}, {}, fmt::format("package+0x{:x} is adjusted, but nothing uses it", field.value));
-        for (const pe::Section& section : package.image().sections()) {
-            if (!section.executable())
-                continue;
-            const auto bytes = package.image().content(section.range);
-            auto function = equivalence_.emitted().begin();
-            for (std::uint32_t i = 0; bytes && i < section.range.size;) {
-                while (function != equivalence_.emitted().end() &&
-                       function->first.value + function->second->range.size <= section.range.begin.value + i)
-                    ++function;
-                if (function != equivalence_.emitted().end() &&
-                    function->first.value <= section.range.begin.value + i) {
-                    i = function->first.value + function->second->range.size - section.range.begin.value;
-                    continue;
-                }
-                if ((*bytes)[i] != kTrap)
-                    return failed({}, {},
-                                  fmt::format("package+0x{:x} holds code of no function that is known",
-                                              section.range.begin.value + i));
-                ++i;
-            }
-        }
+        SUTURE_CHECK(check_fill());
         for (const package::Replacement& replaced : manifest().functions) {
             const auto emitted = equivalence_.emitted().find(replaced.patch);
             if (emitted == equivalence_.emitted().end() || emitted->second->range.size != replaced.patch_size)
                 return failed({}, replaced.name, "its replacement was not reached by the proof");
+        }
+        return {};
+    }
+
+    /// Between functions and veneers there is nothing to be run, and these share no byte.
+    Result<void> check_fill() const {
+        std::vector<RvaRange> code;
+        for (const auto& [at, function] : equivalence_.emitted())
+            code.push_back({at, function->range.size});
+        for (const auto& [at, veneer] : equivalence_.veneers())
+            code.push_back({at, veneer.size});
+        std::ranges::sort(code);
+        const auto shared = std::ranges::adjacent_find(code, [](RvaRange a, RvaRange b) { return a.overlaps(b); });
+        if (shared != code.end())
+            return failed({}, {}, fmt::format("package+0x{:x} is code of two functions", shared->begin.value));
+        const ByteView trap =
+            overlay_.package().image().machine() == Machine::arm64 ? ByteView(kArm64Trap) : ByteView(kX64Trap);
+        for (const pe::Section& section : overlay_.package().image().sections()) {
+            const auto bytes = section.executable() ? overlay_.package().image().content(section.range) : std::nullopt;
+            auto next = code.begin();
+            for (std::uint32_t i = 0; bytes && i < section.range.size;) {
+                const Rva at = section.range.begin + i;
+                while (next != code.end() && next->end() <= at.value)
+                    ++next;
+                if (next != code.end() && next->begin <= at) {
+                    i = static_cast<std::uint32_t>(next->end() - section.range.begin.value);
+                    continue;
+                }
+                if ((*bytes)[i] != trap[at.value % trap.size()])
+                    return failed({}, {},
+                                  fmt::format("package+0x{:x} holds code of no function that is known", at.value));
+                ++i;
+            }
         }
         return {};
     }

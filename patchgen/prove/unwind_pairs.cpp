@@ -62,10 +62,12 @@ Result<void> Equivalence::prove_unwind_data() const {
             if (found == entries.end())
                 return failed({entry.range.begin, {true, at}, program::Use::call, 0, function, entry.range.begin},
                               fmt::format("package+0x{:x} has no unwind data", range.begin.value));
-            SUTURE_CHECK(compare_unwind(*function, entry, *found));
+            SUTURE_CHECK(is_arm64_ ? compare_arm64_unwind(*function, entry, *found)
+                                   : compare_unwind(*function, entry, *found));
             ++used;
         }
     }
+    SUTURE_CHECK(prove_veneer_unwind_data(used));
     if (used != entries.size())
         return fail(Code::proof_failed,
                     fmt::format("{} entries of unwind data for functions that have {}", entries.size(), used));

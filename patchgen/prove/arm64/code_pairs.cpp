@@ -1,0 +1,53 @@
+#include "patchgen/prove/arm64/lockstep.hpp"
+#include "patchgen/prove/equivalence.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::prove {
+
+using program::Function;
+using program::JumpTable;
+using program::Use;
+
+Result<void> Equivalence::compare_arm64_instructions(const Function& function, Place entry, ByteView updated_code,
+                                                     const Entries& entries, Led& led_to, arm64::Registers& different) {
+    const auto updated_word = [&](Rva rva) {
+        const auto bytes = updated_.image().bytes_at(rva, arm64::kWordSize);
+        return bytes ? bytes->read<std::uint32_t>(0) : std::nullopt;
+    };
+    auto comparison = arm64::compare({function, updated_code, entry, overlay_, updated_word, entries});
+    if (!comparison)
+        return fail(std::move(comparison).error().in_image(updated_.path()).in_function(function.display_name()));
+    different = comparison->different_at_tables;
+    for (const Rva field : comparison->fields)
+        used_fields_.insert(field);
+    for (const auto& [at, one] : comparison->veneers) {
+        const Veneer veneer{one.size, entry.rva, one.instruction};
+        const auto [known, first] = veneers_.try_emplace(at, veneer);
+        if (known->second != veneer || !entry.in_package)
+            return failed({function.range.begin, entry, Use::call, 0, &function, function.range.begin},
+                          fmt::format("the veneer at package+0x{:x} serves two functions", at.value));
+    }
+    for (const auto& [offset, size] : comparison->literals) {
+        const Goal goal{function.range.begin + offset, entry + offset, Use::read, size, &function,
+                        function.range.begin + offset};
+        SUTURE_CHECK(compare_data(goal, goal.updated, goal.place, size));
+    }
+    for (const arm64::Meeting& meeting : comparison->meetings) {
+        led_to.emplace_back(meeting.updated, meeting.place);
+        // Labels within the function have been compared, and tables are as a whole.
+        const bool is_label = meeting.use == Use::address && meeting.updated != function.range.begin &&
+                              function.range.contains(meeting.updated) &&
+                              meeting.place == entry + (meeting.updated - function.range.begin);
+        const bool is_table = std::ranges::any_of(
+            function.jump_tables, [&](const JumpTable& table) { return table.range().contains(meeting.updated); });
+        if (!is_label && !is_table)
+            goals_.push_back({meeting.updated, meeting.place, meeting.use, meeting.access_size, &function, meeting.at,
+                              meeting.different});
+    }
+    return {};
+}
+
+} // namespace suture::prove

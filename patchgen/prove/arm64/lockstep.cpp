@@ -1,0 +1,467 @@
+#include "patchgen/prove/arm64/lockstep.hpp"
+
+#include "patchgen/prove/arm64/register_state.hpp"
+#include "patchgen/prove/arm64/veneer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::prove::arm64 {
+
+using program::Use;
+
+namespace {
+
+constexpr std::uint32_t kRva32 = 0xffffffff;
+constexpr Registers kArguments = 0x80ff;       // x0 to x7, and x15, which guard checks and __chkstk take
+constexpr Registers kNonvolatile = 0x3ff80000; // x19 to x29
+constexpr Registers kResult = 1;
+
+std::string list_of(Registers registers) {
+    std::string text;
+    for (std::uint32_t number = 0; number < kZero; ++number)
+        if (registers >> number & 1)
+            text += fmt::format("{}x{}", text.empty() ? "" : ", ", number);
+    return text;
+}
+
+class Lockstep {
+  public:
+    explicit Lockstep(const Question& question)
+        : question_(question), begin_(question.function.range.begin),
+          size_(static_cast<std::uint32_t>(question.code.size())), is_data_(size_ / kWordSize),
+          is_join_(size_ / kWordSize), reached_(size_ / kWordSize) {}
+
+    Result<Comparison> run() {
+        if (begin_.value % kWordSize != 0 || size_ % kWordSize != 0 || question_.entry.rva.value % kWordSize != 0)
+            return failed(0, "it is not made of whole instructions");
+        for (const program::JumpTable& table : question_.function.jump_tables)
+            if (question_.function.range.contains(table.range()))
+                mark_data(table.at - begin_, table.range().size);
+        look_ahead();
+        for (const auto& [offset, different] : question_.entries)
+            if (offset < size_)
+                start(offset, offset == 0 ? different : different | suspects_);
+        settle();
+        // What no path has led to is entered in ways that the code does not show.
+        for (std::uint32_t offset = 0; offset < size_; offset += kWordSize)
+            if (!reached_[offset / kWordSize] && !is_data_[offset / kWordSize]) {
+                start(offset, suspects_);
+                settle();
+            }
+        for (const auto& [offset, state] : joins_)
+            SUTURE_CHECK(check_from(offset, state));
+        std::ranges::sort(result_.fields);
+        std::ranges::sort(result_.meetings, {}, &Meeting::at);
+        return std::move(result_);
+    }
+
+  private:
+    std::unexpected<Error> failed(std::uint32_t offset, std::string detail) const {
+        return fail(Error(Code::proof_failed, std::move(detail)).at(begin_ + offset));
+    }
+
+    std::uint32_t word(std::uint32_t offset) const { return *question_.code.read<std::uint32_t>(offset); }
+
+    /// Offset of an address in this function, if it is one.
+    std::optional<std::uint32_t> inside(std::uint64_t address) const {
+        const std::uint64_t offset = address - begin_.value;
+        return address >= begin_.value && offset < size_ ? std::optional(static_cast<std::uint32_t>(offset))
+                                                         : std::nullopt;
+    }
+
+    std::uint64_t target_of(std::uint32_t offset) const { return address_of(word(offset), (begin_ + offset).value); }
+
+    void mark_data(std::uint32_t offset, std::uint32_t size) {
+        for (std::uint32_t i = offset / kWordSize; i < is_data_.size() && i * kWordSize < offset + size; ++i)
+            is_data_[i] = true;
+    }
+
+    void mark_join(std::uint64_t offset) {
+        if (offset < size_ && offset % kWordSize == 0)
+            is_join_[offset / kWordSize] = true;
+    }
+
+    /// Where paths can meet, and which registers can ever hold a page or what a veneer left.
+    void look_ahead() {
+        const auto targets_inside = [&](auto visit) {
+            for (const program::JumpTable& table : question_.function.jump_tables)
+                for (const Rva target : table.targets)
+                    if (const auto offset = inside(target.value))
+                        visit(*offset);
+        };
+        targets_inside([&](std::uint32_t offset) { switch_targets_.insert(offset); });
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> copies;
+        for (std::uint32_t offset = 0; offset < size_; offset += kWordSize) {
+            if (is_data_[offset / kWordSize])
+                continue;
+            const Distance distance = distance_of(word(offset));
+            if (distance.form == Form::branch || distance.form == Form::conditional_branch) {
+                if (const auto to = inside(target_of(offset)); to && *to != 0)
+                    mark_join(*to);
+            } else if (distance.form == Form::adr) {
+                // A label that no table counts from may be a place to jump to.
+                const auto to = inside(target_of(offset));
+                const bool is_base = to && std::ranges::any_of(question_.function.jump_tables, [&](const auto& table) {
+                                         return table.base == begin_ + *to || table.at == begin_ + *to;
+                                     });
+                if (to && !is_base && *to % kWordSize == 0)
+                    labels_.insert(*to);
+            } else if (distance.form == Form::adrp && (word(offset) & 0x1f) != kZero) {
+                suspects_ |= 1u << (word(offset) & 0x1f);
+            }
+            if (const auto copy = copy_of(word(offset)))
+                copies.push_back(*copy);
+            if (is_replaced(offset))
+                suspects_ |= 1u << 16 | 1u << 17;
+        }
+        for (bool more = true; more;) {
+            more = false;
+            for (const auto& [to, from] : copies)
+                if (suspects_ >> from & 1 && !(suspects_ >> to & 1)) {
+                    suspects_ |= 1u << to;
+                    more = true;
+                }
+        }
+        for (const auto& [offset, different] : question_.entries)
+            suspects_ |= different;
+        for (const std::uint32_t offset : switch_targets_)
+            mark_join(offset);
+        for (const std::uint32_t offset : labels_)
+            mark_join(offset);
+    }
+
+    /// True if a branch stands for an instruction that is none.
+    bool is_replaced(std::uint32_t offset) const {
+        const auto theirs = question_.patched.word(question_.entry + offset);
+        return theirs && distance_of(*theirs).form == Form::branch && distance_of(word(offset)).form != Form::branch;
+    }
+
+    void start(std::uint32_t offset, Registers different) {
+        mark_join(offset);
+        arrive(offset, RegisterState(different));
+    }
+
+    void arrive(std::uint32_t offset, const RegisterState& state) {
+        if (offset >= size_ || offset % kWordSize != 0)
+            return;
+        const auto [known, first] = joins_.try_emplace(offset, state);
+        if (first || known->second.join(state))
+            pending_.insert(offset);
+    }
+
+    void settle() {
+        while (!pending_.empty()) {
+            const std::uint32_t from = *pending_.begin();
+            pending_.erase(pending_.begin());
+            RegisterState state = joins_.at(from);
+            for (std::uint32_t offset = from; offset < size_; offset += kWordSize) {
+                reached_[offset / kWordSize] = true;
+                const auto checked = step(offset, state, false);
+                for (const std::uint32_t to : next_)
+                    arrive(to, state);
+                if (flow_of(word(offset)) != Flow::on)
+                    break;
+                const std::uint32_t behind = offset + kWordSize;
+                if (ends_before_data(offset))
+                    break;
+                if (behind < size_ && is_join_[behind / kWordSize]) {
+                    arrive(behind, state);
+                    break;
+                }
+            }
+        }
+    }
+
+    Result<void> check_from(std::uint32_t from, RegisterState state) {
+        for (std::uint32_t offset = from; offset < size_; offset += kWordSize) {
+            if (is_data_[offset / kWordSize])
+                return failed(offset, "code that is data too");
+            SUTURE_CHECK(step(offset, state, true));
+            if (flow_of(word(offset)) != Flow::on)
+                break;
+            if (ends_before_data(offset) || (offset + kWordSize < size_ && is_join_[(offset + kWordSize) / kWordSize]))
+                break;
+        }
+        return {};
+    }
+
+    /// True for a call that does not return, since no code is behind it.
+    bool ends_before_data(std::uint32_t offset) const {
+        const std::uint32_t behind = offset + kWordSize;
+        return is_call(word(offset)) && behind < size_ && is_data_[behind / kWordSize];
+    }
+
+    /// Compares one instruction and sets `state` to what holds behind it, and `next_` to where else control may go.
+    /// Errors count only once the states are settled, when `checking`: then all that is met is noted.
+    Result<void> step(std::uint32_t offset, RegisterState& state, bool checking) {
+        next_.clear();
+        checking_ = checking;
+        const std::uint32_t ours = word(offset);
+        const Distance distance = distance_of(ours);
+        const auto theirs = question_.patched.word(question_.entry + offset);
+        const RegisterUse use = registers_of(ours);
+        if (!theirs) {
+            state.forget(use.writes);
+            return failed(offset, fmt::format("there is no code at {}", (question_.entry + offset).text()));
+        }
+        if (is_replaced(offset))
+            return through_veneer(offset, *theirs, state);
+        const auto user = page_user(ours);
+        const Value* base = user && user->base != kZero ? state.find(user->base) : nullptr;
+        if (base && base->kind == Value::Kind::page)
+            return use_page(offset, *theirs, *user, *base, state);
+        if ((ours ^ *theirs) & ~distance.mask) {
+            state.forget(use.writes);
+            return failed(offset, fmt::format("0x{:08x} in the updated image, 0x{:08x} at {}", ours, *theirs,
+                                              (question_.entry + offset).text()));
+        }
+        if (const auto copy = copy_of(ours)) {
+            if (!state.find(copy->second)) {
+                state.forget(use.writes);
+                return {};
+            }
+            const Value value = *state.find(copy->second);
+            state.set(copy->first, value);
+            return value.kind == Value::Kind::page ? Result<void>() : misused(offset, use.reads & state.not_same());
+        }
+        const Registers misread = use.reads & state.not_same();
+        if (misread) {
+            for (std::uint32_t number = 0; number < kZero; ++number)
+                if (use.writes >> number & 1)
+                    state.set(number, {});
+            return misused(offset, misread);
+        }
+        if (distance.form != Form::none)
+            return make_address(offset, distance, state);
+        return leave(offset, use, state);
+    }
+
+    std::unexpected<Error> misused(std::uint32_t offset, Registers registers) const {
+        return failed(offset, fmt::format("what {} holds here is not proved to be the same", list_of(registers)));
+    }
+
+    void meet(std::uint32_t offset, Rva updated, Place place, Use use, std::uint32_t access_size,
+              Registers different = 0) {
+        if (checking_)
+            result_.meetings.push_back({begin_ + offset, updated, place, use, access_size, different});
+    }
+
+    void used(Place field) {
+        if (checking_ && field.in_package)
+            result_.fields.push_back(field.rva);
+    }
+
+    /// Instructions that make no address: calls and jumps by register, returns, and all that only computes.
+    Result<void> leave(std::uint32_t offset, const RegisterUse& use, RegisterState& state) {
+        const std::uint32_t ours = word(offset);
+        if (is_return(ours)) {
+            const Registers kept = state.not_same() & (kNonvolatile | kResult) & ~only_clobbered(state);
+            return kept ? Result<void>(misused(offset, kept)) : Result<void>();
+        }
+        if (flow_of(ours) == Flow::anywhere) {
+            const bool may_stay =
+                !switch_targets_.empty() || !question_.function.jump_tables.empty() || !labels_.empty();
+            next_.assign(switch_targets_.begin(), switch_targets_.end());
+            next_.insert(next_.end(), labels_.begin(), labels_.end());
+            if (checking_)
+                result_.different_at_tables |= state.not_same();
+            if (!may_stay)
+                if (const Registers kept = state.not_same() & (kNonvolatile | kArguments) & ~only_clobbered(state))
+                    return misused(offset, kept);
+            return {};
+        }
+        if (is_call(ours)) {
+            const Registers taken = state.not_same() & kArguments & ~only_clobbered(state);
+            state.call();
+            state.forget(use.writes);
+            return taken ? Result<void>(misused(offset, taken)) : Result<void>();
+        }
+        state.forget(use.writes);
+        return {};
+    }
+
+    static Registers only_clobbered(const RegisterState& state) {
+        Registers result = 0;
+        for (std::uint32_t number = 0; number < kZero; ++number)
+            if (const Value* value = state.find(number); value && value->kind == Value::Kind::clobbered)
+                result |= 1u << number;
+        return result;
+    }
+
+    /// An add, load or store that goes on from a page.
+    Result<void> use_page(std::uint32_t offset, std::uint32_t theirs, const PageUser& user, const Value base,
+                          RegisterState& state) {
+        const std::uint32_t ours = word(offset);
+        const RegisterUse use = registers_of(ours);
+        // What is stored must be the same by itself.
+        const Registers misread = use.reads & state.not_same() & ~(1u << user.base);
+        const bool stores_page = user.use == Use::write && (ours >> 26 & 1) == 0 && user.value == user.base;
+        state.forget(use.writes);
+        if (user.is_add && user.value == kZero)
+            return failed(offset, "a stack pointer made from a page");
+        if ((ours ^ theirs) & ~kOffsetMask)
+            return failed(offset, fmt::format("0x{:08x} in the updated image, 0x{:08x} at {}", ours, theirs,
+                                              (question_.entry + offset).text()));
+        if (misread || stores_page)
+            return misused(offset, stores_page ? 1u << user.base : misread);
+        if (!base.place)
+            return failed(offset,
+                          fmt::format("the page that {} goes on from is nowhere", (question_.entry + offset).text()));
+        meet(offset, base.updated + user.offset, *base.place + page_user(theirs)->offset, user.use, user.access_size);
+        return {};
+    }
+
+    Result<void> make_address(std::uint32_t offset, const Distance& distance, RegisterState& state) {
+        const std::uint32_t ours = word(offset);
+        const Place at = question_.entry + offset;
+        const std::uint64_t target = target_of(offset);
+        auto place = question_.patched.address(at);
+        const std::uint32_t result = ours & 0x1f;
+        used(at);
+        if (distance.form == Form::adrp) {
+            if (result != kZero)
+                state.set(result, {Value::Kind::page, {static_cast<std::uint32_t>(target)}, place});
+            return target <= kRva32 ? Result<void>() : failed(offset, "a page outside the image");
+        }
+        const Registers different = state.not_same();
+        if (distance.form == Form::call)
+            state.call();
+        state.forget(registers_of(ours).writes);
+        if (target > kRva32 || !place)
+            return failed(offset, fmt::format("a reference of {} leads nowhere", at.text()));
+        const Rva updated{static_cast<std::uint32_t>(target)};
+        const auto to = inside(target);
+        const bool jumps = distance.form == Form::branch || distance.form == Form::conditional_branch;
+        if (to && (!jumps || *to != 0) && distance.form != Form::call) {
+            if (*place != question_.entry + *to)
+                return failed(offset, fmt::format("a reference within the function leads to {}", place->text()));
+            if (jumps) {
+                next_.push_back(*to);
+            } else if (distance.form == Form::literal) {
+                mark_data(*to, distance.access_size);
+                auto& size = result_.literals[*to];
+                size = std::max(size, distance.access_size);
+            } else {
+                meet(offset, updated, *place, Use::address, 0);
+            }
+            return {};
+        }
+        switch (distance.form) {
+        case Form::call:
+            meet(offset, updated, *place, Use::call, 0, different & ~kNonvolatile);
+            break;
+        case Form::branch:
+            meet(offset, updated, *place, Use::jump, 0, different);
+            break;
+        case Form::conditional_branch: {
+            SUTURE_CHECK(resolve_branch(offset, updated, *place));
+            meet(offset, updated, *place, Use::jump, 0, different);
+            break;
+        }
+        case Form::literal:
+            meet(offset, updated, *place, distance.access_size != 0 ? Use::read : Use::address, distance.access_size);
+            break;
+        default:
+            meet(offset, updated, *place, Use::address, 0);
+        }
+        return {};
+    }
+
+    /// Follows a branch that does not reach to a veneer that does.
+    Result<void> resolve_branch(std::uint32_t offset, Rva updated, Place& place) {
+        const auto theirs = question_.patched.word(place);
+        const auto ours = question_.updated_word(updated);
+        if (!place.in_package || !theirs || distance_of(*theirs).form != Form::branch ||
+            (ours && distance_of(*ours).form == Form::branch))
+            return {};
+        const auto to = question_.patched.address(place);
+        if (!to)
+            return failed(offset, fmt::format("the veneer at {} leads nowhere", place.text()));
+        used(place);
+        SUTURE_CHECK(take_veneer(offset, place, kWordSize));
+        place = *to;
+        return {};
+    }
+
+    Result<void> take_veneer(std::uint32_t offset, Place at, std::uint32_t size) {
+        if (!at.in_package || (question_.entry.in_package && at.rva.value + size > question_.entry.rva.value &&
+                               at.rva.value < question_.entry.rva.value + size_))
+            return failed(offset, fmt::format("{} is no place for a veneer", at.text()));
+        if (checking_) {
+            const auto [known, first] = result_.veneers.try_emplace(at.rva, Comparison::Veneer{size, offset});
+            if (!first && known->second.instruction != offset)
+                return failed(offset, fmt::format("the veneer at {} serves another instruction too", at.text()));
+        }
+        return {};
+    }
+
+    Result<void> through_veneer(std::uint32_t offset, std::uint32_t theirs, RegisterState& state) {
+        const std::uint32_t ours = word(offset);
+        const Place at = question_.entry + offset;
+        const RegisterUse use = registers_of(ours);
+        const Distance distance = distance_of(ours);
+        const auto user = page_user(ours);
+        const Value* base = user && user->base != kZero ? state.find(user->base) : nullptr;
+        const bool goes_on_from_page = base && base->kind == Value::Kind::page;
+        Meeting meeting{begin_ + offset, {}, {}, Use::address, 0, 0};
+        if (goes_on_from_page) {
+            meeting.updated = base->updated + user->offset;
+            meeting.use = user->use;
+            meeting.access_size = user->access_size;
+        } else if (distance.form == Form::adr || distance.form == Form::literal) {
+            meeting.updated = {static_cast<std::uint32_t>(target_of(offset))};
+            meeting.use = distance.form == Form::adr || distance.access_size == 0 ? Use::address : Use::read;
+            meeting.access_size = distance.access_size;
+        } else {
+            state.forget(use.writes);
+            return failed(offset,
+                          fmt::format("0x{:08x} in the updated image, 0x{:08x} at {}", ours, theirs, at.text()));
+        }
+        const Registers misread = use.reads & state.not_same() & ~(goes_on_from_page ? 1u << user->base : Registers{0});
+        const bool stores_page =
+            goes_on_from_page && user->use == Use::write && (ours >> 26 & 1) == 0 && user->value == user->base;
+        state.forget(use.writes);
+        const auto to = question_.patched.address(at);
+        if (!to || misread || stores_page || (inside(meeting.updated.value) && distance.form == Form::literal))
+            return failed(offset, fmt::format("a veneer at {} that does not fit", at.text()));
+        used(at);
+        auto veneer = run_veneer(question_.patched, *to, at + kWordSize, ours);
+        if (!veneer)
+            return failed(offset, fmt::format("the veneer of {}: {}", at.text(), veneer.error()));
+        for (std::uint32_t number = 0; number < kZero; ++number)
+            if (veneer->clobbered >> number & 1)
+                state.set(number, {});
+        SUTURE_CHECK(take_veneer(offset, *to, veneer->size));
+        for (const Place field : veneer->fields)
+            used(field);
+        meeting.place = veneer->place;
+        if (checking_)
+            result_.meetings.push_back(meeting);
+        return {};
+    }
+
+    const Question& question_;
+    Rva begin_;
+    std::uint32_t size_;
+    std::vector<bool> is_data_;
+    std::vector<bool> is_join_;
+    std::vector<bool> reached_;
+    Registers suspects_ = 0;
+    std::set<std::uint32_t> switch_targets_;
+    std::set<std::uint32_t> labels_;
+    std::map<std::uint32_t, RegisterState> joins_;
+    std::set<std::uint32_t> pending_;
+    std::vector<std::uint32_t> next_;
+    bool checking_ = false;
+    Comparison result_;
+};
+
+} // namespace
+
+Result<Comparison> compare(const Question& question) {
+    return Lockstep(question).run();
+}
+
+} // namespace suture::prove::arm64

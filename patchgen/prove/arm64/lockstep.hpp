@@ -1,0 +1,64 @@
+#pragma once
+
+#include "patchgen/prove/arm64/instruction.hpp"
+#include "patchgen/prove/place.hpp"
+
+#include <map>
+#include <set>
+
+namespace suture::prove::arm64 {
+
+/// Code of the patched program, as the bases it is laid at make it.
+class PatchedCode {
+  public:
+    virtual ~PatchedCode() = default;
+    /// The instruction word at `place`; nothing where no code is, or where it is not aligned.
+    virtual std::optional<std::uint32_t> word(Place place) const = 0;
+    /// The address that the word at `place` makes, see address_of(); nothing if that is nowhere or depends on the
+    /// bases.
+    virtual std::optional<Place> address(Place place) const = 0;
+};
+
+/// What is to be compared.
+struct Question {
+    const program::Function& function; ///< of the updated image
+    ByteView code;                     ///< its bytes
+    Place entry;                       ///< what stands for its first byte
+    const PatchedCode& patched;
+    /// The word of the updated image at an address outside the function, for branches.
+    std::function<std::optional<std::uint32_t>(Rva)> updated_word;
+    /// Offsets at which control may come from outside, each with the registers that may then hold different values.
+    std::map<std::uint32_t, Registers> entries;
+};
+
+/// An address of the updated image that the function makes, and what the patched code makes in its place.
+struct Meeting {
+    Rva at; ///< the instruction, in the updated image
+    Rva updated;
+    Place place;
+    program::Use use = program::Use::address;
+    std::uint32_t access_size = 0; ///< bytes, for read and write
+    Registers different = 0;       ///< for call and jump: registers that hold different values on arrival
+};
+
+/// What has been found to be the same but for the addresses, which are left to the caller.
+struct Comparison {
+    std::vector<Meeting> meetings;
+    std::vector<Rva> fields; ///< words of the package whose address is in `meetings`
+    struct Veneer {
+        std::uint32_t size = 0;        ///< bytes
+        std::uint32_t instruction = 0; ///< offset of what it stands for
+    };
+    std::map<Rva, Veneer> veneers;                   ///< words of the package behind the function that run for it
+    std::map<std::uint32_t, std::uint32_t> literals; ///< data within the function: offset and bytes
+    Registers different_at_tables = 0;               ///< registers that hold different values where a table is used
+};
+
+/// Compares the function with what stands for it, instruction by instruction along all paths: the same opcodes and
+/// operands, but for fields that make addresses. What an adrp leaves in a register is followed to every instruction
+/// that goes on from it; a page that is used in any other way is an error, as is any use of a register whose value the
+/// patched code does not have (such as one that a veneer clobbers). A veneer must do what the one instruction does that
+/// it stands for, and lead back behind it. Error: proof_failed at an address of the updated image.
+Result<Comparison> compare(const Question& question);
+
+} // namespace suture::prove::arm64

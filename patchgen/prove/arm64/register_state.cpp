@@ -1,0 +1,75 @@
+#include "patchgen/prove/arm64/register_state.hpp"
+
+#include <algorithm>
+
+namespace suture::prove::arm64 {
+
+namespace {
+
+constexpr std::uint32_t kLastVolatile = 17; // x18 is the platform's
+constexpr std::uint32_t kLink = 30;
+
+Value joined(const Value& a, const Value& b) {
+    if (a == b)
+        return a;
+    // Whoever goes on from a register behind a call relies on the callee that kept it.
+    const auto is_page = [](const Value& value) { return value.kind != Value::Kind::different; };
+    if (is_page(a) && is_page(b) && a.updated == b.updated && a.place == b.place)
+        return {Value::Kind::page, a.updated, a.place};
+    return {};
+}
+
+} // namespace
+
+RegisterState::RegisterState(Registers different) {
+    for (std::uint32_t number = 0; number < kZero; ++number)
+        if (different >> number & 1)
+            values_.emplace_back(number, Value{});
+}
+
+const Value* RegisterState::find(std::uint32_t number) const {
+    const auto found = std::ranges::find(values_, number, &std::pair<std::uint32_t, Value>::first);
+    return found != values_.end() ? &found->second : nullptr;
+}
+
+void RegisterState::set(std::uint32_t number, Value value) {
+    const auto at = std::ranges::lower_bound(values_, number, {}, &std::pair<std::uint32_t, Value>::first);
+    if (at != values_.end() && at->first == number)
+        at->second = value;
+    else
+        values_.emplace(at, number, value);
+}
+
+void RegisterState::forget(Registers numbers) {
+    std::erase_if(values_, [&](const auto& one) { return numbers >> one.first & 1; });
+}
+
+void RegisterState::call() {
+    for (auto& [number, value] : values_)
+        if ((number <= kLastVolatile || number == kLink) && value.kind == Value::Kind::page)
+            value.kind = Value::Kind::clobbered;
+}
+
+Registers RegisterState::not_same() const {
+    Registers result = 0;
+    for (const auto& [number, value] : values_)
+        result |= 1u << number;
+    return result;
+}
+
+bool RegisterState::join(const RegisterState& other) {
+    std::vector<std::pair<std::uint32_t, Value>> result;
+    const Registers all = not_same() | other.not_same();
+    for (std::uint32_t number = 0; number < kZero; ++number) {
+        if (!(all >> number & 1))
+            continue;
+        const Value* a = find(number);
+        const Value* b = other.find(number);
+        result.emplace_back(number, a && b ? joined(*a, *b) : Value{});
+    }
+    const bool changed = result != values_;
+    values_ = std::move(result);
+    return changed;
+}
+
+} // namespace suture::prove::arm64

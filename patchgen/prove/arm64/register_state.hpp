@@ -1,0 +1,42 @@
+#pragma once
+
+#include "patchgen/prove/arm64/instruction.hpp"
+#include "patchgen/prove/place.hpp"
+
+namespace suture::prove::arm64 {
+
+/// What is known of a register that does not hold the same on both sides.
+struct Value {
+    enum class Kind : std::uint8_t {
+        page,      ///< page addresses: `updated`, and `place` if that does not depend on the bases
+        clobbered, ///< held such pages before a call; now it is garbage, or it holds them still
+        different, ///< nothing is known
+    };
+    Kind kind = Kind::different;
+    Rva updated;
+    std::optional<Place> place;
+
+    bool operator==(const Value&) const = default;
+};
+
+/// The registers at a point of the code. Those without an entry hold the same on both sides: equal numbers, or
+/// addresses that mean the same.
+class RegisterState {
+  public:
+    RegisterState() = default;
+    /// `different`: these hold different values.
+    explicit RegisterState(Registers different);
+
+    const Value* find(std::uint32_t number) const;
+    void set(std::uint32_t number, Value value);
+    void forget(Registers numbers); ///< they hold the same from here on
+    void call();                    ///< what a call leaves
+    Registers not_same() const;
+    /// Weakens this to what holds if control comes with `other` as well. True if that changes it.
+    bool join(const RegisterState& other);
+
+  private:
+    std::vector<std::pair<std::uint32_t, Value>> values_; ///< ascending
+};
+
+} // namespace suture::prove::arm64

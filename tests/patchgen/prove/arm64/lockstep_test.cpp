@@ -1,0 +1,364 @@
+#include "patchgen/prove/arm64/lockstep.hpp"
+
+#include <gtest/gtest.h>
+
+namespace suture::prove::arm64 {
+namespace {
+
+using program::Use;
+using Words = std::vector<std::uint32_t>;
+
+constexpr std::uint32_t kRet = 0xd65f03c0;
+constexpr std::uint32_t kNop = 0xd503201f;
+constexpr std::uint32_t kMovX8One = 0xd2800028;     // mov x8, #1
+constexpr std::uint32_t kMovX9X8 = 0xaa0803e9;      // mov x9, x8
+constexpr std::uint32_t kMovX0X16 = 0xaa1003e0;     // mov x0, x16
+constexpr std::uint32_t kBlrX9 = 0xd63f0120;        // blr x9
+constexpr std::uint32_t kLdrX0X8X1 = 0xf8616900;    // ldr x0, [x8, x1]
+constexpr std::uint32_t kStpX8X9 = 0xa90127e8;      // stp x8, x9, [sp, #16]
+constexpr std::uint32_t kAddX8Shifted = 0x91400508; // add x8, x8, #1, lsl #12
+constexpr std::uint32_t kLdrX8X19 = 0xf9400268;     // ldr x8, [x19]
+
+constexpr std::uint32_t adrp(unsigned to, std::int32_t pages) {
+    const auto value = static_cast<std::uint32_t>(pages);
+    return 0x90000000 | (value & 3) << 29 | (value >> 2 & 0x7ffff) << 5 | to;
+}
+constexpr std::uint32_t adr(unsigned to, std::int32_t bytes) {
+    return adrp(to, bytes) ^ 0x80000000;
+}
+constexpr std::uint32_t add(unsigned to, unsigned base, std::uint32_t offset) {
+    return 0x91000000 | offset << 10 | base << 5 | to;
+}
+constexpr std::uint32_t ldr_w(unsigned to, unsigned base, std::uint32_t offset) {
+    return 0xb9400000 | offset / 4 << 10 | base << 5 | to;
+}
+constexpr std::uint32_t str_w(unsigned from, unsigned base, std::uint32_t offset) {
+    return ldr_w(from, base, offset) ^ 0x00400000;
+}
+constexpr std::uint32_t str_q(unsigned from, unsigned base, std::uint32_t offset) {
+    return 0x3d800000 | offset / 16 << 10 | base << 5 | from;
+}
+constexpr std::uint32_t literal_x(unsigned to, std::int32_t bytes) {
+    return 0x58000000 | (static_cast<std::uint32_t>(bytes / 4) & 0x7ffff) << 5 | to;
+}
+constexpr std::uint32_t b(std::int32_t bytes) {
+    return 0x14000000 | (static_cast<std::uint32_t>(bytes / 4) & 0x3ffffff);
+}
+constexpr std::uint32_t bl(std::int32_t bytes) {
+    return b(bytes) | 0x80000000;
+}
+constexpr std::uint32_t cbz_w0(std::int32_t bytes) {
+    return 0x34000000 | (static_cast<std::uint32_t>(bytes / 4) & 0x7ffff) << 5;
+}
+
+constexpr Rva kBegin{0x1000};                    // of the function in the updated image and in the package
+constexpr std::uint64_t kPackageBase = 0x100000; // the baseline is at 0
+constexpr std::int32_t kToBaseline = -0x100;     // pages from the package to the same RVA of the baseline
+
+/// Code in the package at kBegin; addresses below kPackageBase are the baseline's.
+class FakeCode final : public PatchedCode {
+  public:
+    explicit FakeCode(Words words) : words_(std::move(words)) {}
+
+    std::optional<std::uint32_t> word(Place place) const override {
+        const std::uint32_t index = (place.rva - kBegin) / kWordSize;
+        return place.in_package && place.rva >= kBegin && index < words_.size() ? std::optional(words_[index])
+                                                                                : std::nullopt;
+    }
+    std::optional<Place> address(Place place) const override {
+        const std::uint64_t to = address_of(*word(place), kPackageBase + place.rva.value);
+        if (to >= 2 * kPackageBase)
+            return std::nullopt;
+        if (to >= kPackageBase)
+            return Place{true, {static_cast<std::uint32_t>(to - kPackageBase)}};
+        return Place{false, {static_cast<std::uint32_t>(to)}};
+    }
+
+  private:
+    Words words_;
+};
+
+struct Options {
+    Words veneers = {}; ///< behind the function
+    std::map<std::uint32_t, Registers> entries = {{0, 0}};
+    std::vector<program::JumpTable> tables = {};
+};
+
+Result<Comparison> run(const Words& ours, Words theirs, const Options& options = {}) {
+    program::Function function;
+    function.range = {kBegin, static_cast<std::uint32_t>(ours.size() * kWordSize)};
+    function.jump_tables = options.tables;
+    theirs.insert(theirs.end(), options.veneers.begin(), options.veneers.end());
+    const FakeCode patched(std::move(theirs));
+    const ByteView code(reinterpret_cast<const std::uint8_t*>(ours.data()), ours.size() * kWordSize);
+    const auto updated_word = [](Rva) { return std::optional(kNop); };
+    return compare({function, code, {true, kBegin}, patched, updated_word, options.entries});
+}
+
+void expect_met(const Result<Comparison>& result, std::vector<std::tuple<std::uint32_t, Place, Use>> wanted) {
+    ASSERT_TRUE(result) << result.error().message();
+    std::vector<std::tuple<std::uint32_t, Place, Use>> found;
+    for (const Meeting& meeting : result->meetings)
+        found.emplace_back(meeting.updated.value, meeting.place, meeting.use);
+    EXPECT_EQ(found, wanted);
+}
+
+void expect_refuted(const Result<Comparison>& result, std::uint32_t offset) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code(), Code::proof_failed) << result.error().message();
+    EXPECT_NE(result.error().message().find("0x" +
+                                            [&] {
+                                                char text[16];
+                                                std::snprintf(text, sizeof(text), "%x", kBegin.value + offset);
+                                                return std::string(text);
+                                            }()),
+              std::string::npos)
+        << result.error().message();
+}
+
+Place baseline(std::uint32_t rva) {
+    return {false, {rva}};
+}
+Place in_package(std::uint32_t rva) {
+    return {true, {rva}};
+}
+
+TEST(Lockstep, PairsWhatAddsLoadsAndStoresMakeOfAPage) {
+    const Words ours{adrp(8, 3), add(9, 8, 0x18), ldr_w(0, 8, 0x20), str_w(0, 8, 0x24), kRet};
+    expect_met(run(ours, {adrp(8, kToBaseline + 5), add(9, 8, 0x28), ldr_w(0, 8, 0x30), str_w(0, 8, 0x24), kRet}),
+               {{0x4018, baseline(0x6028), Use::address},
+                {0x4020, baseline(0x6030), Use::read},
+                {0x4024, baseline(0x6024), Use::write}});
+}
+
+TEST(Lockstep, RefutesEveryBitOfCodeThatMakesNoAddress) {
+    const Words ours{adrp(8, 3), add(9, 8, 0x18), kMovX8One, cbz_w0(8), kNop, kRet};
+    for (std::uint32_t i = 0; i < ours.size(); ++i)
+        for (unsigned bit = 0; bit < 32; ++bit) {
+            Words theirs = ours;
+            theirs[i] ^= 1u << bit;
+            const auto result = run(ours, theirs);
+            if (!result)
+                continue;
+            // An address that changes is met, for the caller to judge.
+            ASSERT_EQ(result->meetings.size(), 1u) << i << " " << bit;
+            EXPECT_NE(result->meetings[0].place, in_package(0x4018)) << i << " " << bit;
+        }
+}
+
+TEST(Lockstep, RefutesOffsetsThatDifferWhereTheBaseIsNoPage) {
+    expect_refuted(run({kLdrX8X19, ldr_w(0, 8, 0x20), kRet}, {kLdrX8X19, ldr_w(0, 8, 0x24), kRet}), 4);
+}
+
+TEST(Lockstep, TakesTheResultOfAnAddForTheSame) {
+    const Words ours{adrp(8, 3), add(8, 8, 0x18), ldr_w(0, 8, 0x20), kStpX8X9, kRet};
+    expect_met(run(ours, ours), {{0x4018, in_package(0x4018), Use::address}});
+    Words theirs = ours;
+    theirs[2] = ldr_w(0, 8, 0x24);
+    expect_refuted(run(ours, theirs), 8);
+}
+
+TEST(Lockstep, RefutesAPageThatIsUsedInAnyOtherWay) {
+    for (const std::uint32_t user :
+         {kLdrX0X8X1, kStpX8X9, kAddX8Shifted, str_w(8, 8, 0x20), 0xd1000508u /* sub */,
+          0xcb080120u /* sub x0, x9, x8 */, 0x35000008u /* cbnz w8 */, 0x9e670100u /* fmov d0, x8 */,
+          0x4e081d00u /* mov v0.d[0], x8 */, 0xf8288120u /* swp x8, x0, [x9] */}) {
+        const Words code{adrp(8, 3), user, kRet};
+        expect_refuted(run(code, code), 4);
+    }
+}
+
+TEST(Lockstep, FollowsAPageThatIsCopied) {
+    const Words ours{adrp(8, 3), kMovX9X8, kMovX8One, add(0, 9, 0x18), kRet};
+    expect_met(run(ours, {adrp(8, kToBaseline + 3), kMovX9X8, kMovX8One, add(0, 9, 0x20), kRet}),
+               {{0x4018, baseline(0x4020), Use::address}});
+}
+
+TEST(Lockstep, ForgetsAPageThatIsOverwritten) {
+    const Words ours{adrp(8, 3), kMovX8One, add(0, 8, 0x18), kRet};
+    expect_met(run(ours, ours), {});
+    Words theirs = ours;
+    theirs[2] = add(0, 8, 0x20);
+    expect_refuted(run(ours, theirs), 8);
+}
+
+TEST(Lockstep, RefutesAPageAfterACallThatMayClobberIt) {
+    const Words code{adrp(8, 3), bl(0x1000), add(0, 8, 0x18), kRet};
+    expect_refuted(run(code, code), 8);
+}
+
+TEST(Lockstep, KeepsAPageInARegisterThatCallsPreserve) {
+    // Restored before the return.
+    const Words good{adrp(19, 3), bl(0x1000), add(0, 19, 0x18), 0xf94007f3 /* ldr x19, [sp, #8] */, kRet};
+    expect_met(run(good, good), {{0x2004, in_package(0x2004), Use::call}, {0x4018, in_package(0x4018), Use::address}});
+}
+
+TEST(Lockstep, RefutesAReturnWithAPageInARegisterThatMustBeKept) {
+    const Words code{adrp(19, 3), kRet};
+    expect_refuted(run(code, code), 4);
+}
+
+TEST(Lockstep, RefutesAPageThatIsNotTheSameOnAllPaths) {
+    //   cbz w0, 1f; adrp x8, A; b 2f; 1: adrp x8, B; 2: add x0, x8, #lo; ret
+    const Words same{cbz_w0(12), adrp(8, 3), b(8), adrp(8, 3), add(0, 8, 0x18), kRet};
+    expect_met(run(same, same), {{0x4018, in_package(0x4018), Use::address}});
+    Words other = same;
+    other[3] = adrp(8, 4);
+    expect_refuted(run(other, other), 16);
+    expect_refuted(run(same, other), 16);
+}
+
+TEST(Lockstep, ACallThatDoesNotReturnTaintsNoOtherPath) {
+    //   adrp x8, A; cbz w0, 1f; bl abort; 1: add x0, x8, #lo; ret
+    const Words code{adrp(8, 3), cbz_w0(8), bl(0x1000), add(0, 8, 0x18), kRet};
+    expect_met(run(code, code), {{0x2008, in_package(0x2008), Use::call}, {0x4018, in_package(0x4018), Use::address}});
+}
+
+TEST(Lockstep, ToldThatARegisterDiffersOnEntryRefutesItsUse) {
+    const Words code{0xaa0903e0 /* mov x0, x9 */, kRet};
+    EXPECT_TRUE(run(code, code));
+    expect_refuted(run(code, code, {.entries = {{0, 1u << 9}}}), 0);
+    const Words overwritten{0xd2800029 /* mov x9, #1 */, 0xaa0903e0, kRet};
+    EXPECT_TRUE(run(overwritten, overwritten, {.entries = {{0, 1u << 9}}}));
+}
+
+TEST(Lockstep, TellsWhichRegistersDifferWhereItLeaves) {
+    const Words code{adrp(8, 3), bl(0x1000), adrp(9, 3), b(0x2000)};
+    const auto result = run(code, code);
+    ASSERT_TRUE(result) << result.error().message();
+    ASSERT_EQ(result->meetings.size(), 2u);
+    EXPECT_EQ(result->meetings[0].different, 1u << 8);
+    EXPECT_EQ(result->meetings[1].different, 1u << 8 | 1u << 9);
+}
+
+TEST(Lockstep, RefutesAPageAsAnArgumentOfAnIndirectCall) {
+    const Words code{adrp(0, 3), kBlrX9, kRet};
+    expect_refuted(run(code, code), 4);
+}
+
+TEST(Lockstep, CodeThatNoPathLeadsToMayNotGoOnFromPagesOfOtherCode) {
+    const Words code{adrp(8, 3), add(0, 8, 0x18), kRet, add(0, 8, 0x20), kRet};
+    expect_refuted(run(code, code), 12);
+}
+
+TEST(Lockstep, RefutesABranchWithinTheFunctionThatLeadsElsewhere) {
+    const Words ours{cbz_w0(8), kNop, kRet};
+    Words theirs = ours;
+    theirs[0] = cbz_w0(4);
+    expect_refuted(run(ours, theirs), 0);
+}
+
+TEST(Lockstep, DataThatALiteralLoadsIsNoCode) {
+    const Words ours{literal_x(0, 8), kRet, adrp(8, 3), 0};
+    const auto result = run(ours, ours);
+    ASSERT_TRUE(result) << result.error().message();
+    EXPECT_EQ(result->literals, (std::map<std::uint32_t, std::uint32_t>{{8, 8}}));
+    EXPECT_TRUE(result->meetings.empty());
+}
+
+TEST(Lockstep, RefutesCodeThatIsLiteralToo) {
+    const Words ours{literal_x(0, 4), kMovX8One, kRet};
+    expect_refuted(run(ours, ours), 4);
+}
+
+TEST(Lockstep, FollowsAJumpThroughATable) {
+    //   adrp x8, A; br x9 -> add x0, x8, #lo; ret
+    const Words code{adrp(8, 3), 0xd61f0120, add(0, 8, 0x18), kRet};
+    program::JumpTable table;
+    table.at = Rva{0x8000};
+    table.base = kBegin;
+    table.targets = {kBegin + 8};
+    expect_met(run(code, code, {.tables = {table}}), {{0x4018, in_package(0x4018), Use::address}});
+    expect_refuted(run(code, code), 8);
+}
+
+// Veneers. The function is {adrp x8, A; user; ret}, its veneer lies at +12.
+class LockstepVeneer : public testing::Test {
+  protected:
+    static Result<Comparison> through(std::uint32_t user, const Words& veneer, std::uint32_t behind = kRet) {
+        return run({adrp(8, 3), user, behind}, {adrp(8, kToBaseline + 3), b(8), behind}, {.veneers = veneer});
+    }
+};
+
+TEST_F(LockstepVeneer, AnAddMayMakeItsAddressAnew) {
+    expect_met(through(add(9, 8, 0x18), {adrp(9, 7), add(9, 9, 0x30), b(-12)}),
+               {{0x4018, in_package(0x8030), Use::address}});
+}
+
+TEST_F(LockstepVeneer, ALoadMayUseItsOwnRegister) {
+    expect_met(through(ldr_w(9, 8, 0x18), {adrp(9, 7), ldr_w(9, 9, 0x30), b(-12)}),
+               {{0x4018, in_package(0x8030), Use::read}});
+    expect_met(through(ldr_w(8, 8, 0x18), {adrp(8, 7), ldr_w(8, 8, 0x30), b(-12)}),
+               {{0x4018, in_package(0x8030), Use::read}});
+}
+
+TEST_F(LockstepVeneer, AStoreMayUseAScratchRegisterThatIsDead) {
+    expect_met(through(str_w(0, 8, 0x18), {adrp(16, 7), str_w(0, 16, 0x30), b(-12)}),
+               {{0x4018, in_package(0x8030), Use::write}});
+    expect_met(through(str_q(0, 8, 0x10), {adrp(17, 7), str_q(0, 17, 0x30), b(-12)}),
+               {{0x4010, in_package(0x8030), Use::write}});
+}
+
+TEST_F(LockstepVeneer, MustLeadBackBehindItsInstruction) {
+    expect_refuted(through(add(9, 8, 0x18), {adrp(9, 7), add(9, 9, 0x30), b(-8)}), 4);
+    expect_refuted(through(add(9, 8, 0x18), {adrp(9, 7), add(9, 9, 0x30), b(-16)}), 4);
+    expect_refuted(through(add(9, 8, 0x18), {adrp(9, 7), add(9, 9, 0x30), kRet}), 4);
+}
+
+TEST_F(LockstepVeneer, MustDoWhatItsInstructionDoes) {
+    // Another register, no access, another access, another width, an access more.
+    expect_refuted(through(add(9, 8, 0x18), {adrp(10, 7), add(10, 10, 0x30), b(-12)}), 4);
+    expect_refuted(through(ldr_w(9, 8, 0x18), {adrp(9, 7), add(9, 9, 0x30), b(-12)}), 4);
+    expect_refuted(through(ldr_w(9, 8, 0x18), {adrp(9, 7), str_w(9, 9, 0x30), b(-12)}), 4);
+    expect_refuted(through(ldr_w(9, 8, 0x18), {adrp(9, 7), ldr_w(9, 9, 0x30) | 1u << 30, b(-12)}), 4);
+    expect_refuted(through(ldr_w(9, 8, 0x18), {adrp(10, 7), ldr_w(9, 10, 0x30), str_w(9, 10, 0x30), b(-16)}), 4);
+    expect_refuted(through(str_w(0, 8, 0x18), {adrp(0, 7), str_w(0, 0, 0x30), b(-12)}), 4);
+    expect_refuted(through(add(9, 8, 0x18), {kMovX8One, adrp(9, 7), add(9, 9, 0x30), b(-16)}), 4);
+}
+
+TEST_F(LockstepVeneer, MayNotClobberARegisterThatIsRead) {
+    expect_refuted(through(str_w(0, 8, 0x18), {adrp(16, 7), str_w(0, 16, 0x30), b(-12)}, kMovX0X16), 8);
+    expect_refuted(through(str_w(0, 8, 0x18), {adrp(19, 7), str_w(0, 19, 0x30), b(-12)}), 8);
+    expect_refuted(through(str_w(0, 8, 0x18), {adrp(0, 7), add(0, 0, 0x10), b(-12)}), 4);
+}
+
+TEST_F(LockstepVeneer, StandsForNothingElse) {
+    expect_refuted(through(kMovX8One, {kMovX8One, b(-8)}), 4);
+    expect_refuted(through(bl(0x1000), {bl(0x1000), b(-8)}), 4);
+}
+
+TEST_F(LockstepVeneer, LiesInThePackageBehindTheFunction) {
+    const Words ours{adrp(8, 3), add(9, 8, 0x18), kRet, add(9, 8, 0x18), kRet};
+    EXPECT_FALSE(run(ours, {adrp(8, 3), b(8), kRet, add(9, 8, 0x18), b(-8)}));
+}
+
+TEST_F(LockstepVeneer, ServesOneInstruction) {
+    const auto result = through(add(9, 8, 0x18), {adrp(9, 7), add(9, 9, 0x30), b(-12)});
+    ASSERT_TRUE(result) << result.error().message();
+    ASSERT_EQ(result->veneers.size(), 1u);
+    EXPECT_EQ(result->veneers.begin()->first, kBegin + 12);
+    EXPECT_EQ(result->veneers.begin()->second.size, 12u);
+    EXPECT_EQ(result->veneers.begin()->second.instruction, 4u);
+}
+
+TEST_F(LockstepVeneer, LeadsAConditionalBranchFurther) {
+    const Words ours{cbz_w0(0x4000), kRet};
+    const Words theirs{cbz_w0(8), kRet};
+    expect_met(run(ours, theirs, {.veneers = {b(0x3000)}}), {{0x5000, in_package(0x4008), Use::jump}});
+}
+
+TEST_F(LockstepVeneer, StandsForALiteralThatLiesTooFarAway) {
+    const Words ours{literal_x(9, 0x4000), kRet};
+    expect_met(
+        run(ours, {b(8), kRet}, {.veneers = {adrp(9, 7), add(9, 9, 0x30), 0xf9400129 /* ldr x9, [x9] */, b(-16)}}),
+        {{0x5000, in_package(0x8030), Use::read}});
+}
+
+TEST_F(LockstepVeneer, StandsForAnAdr) {
+    const Words ours{adr(9, 0x4000), kRet};
+    expect_met(run(ours, {b(8), kRet}, {.veneers = {adrp(9, 7), add(9, 9, 0x30), b(-12)}}),
+               {{0x5000, in_package(0x8030), Use::address}});
+}
+
+} // namespace
+} // namespace suture::prove::arm64
