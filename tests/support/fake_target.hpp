@@ -37,6 +37,8 @@ class FakeTarget : public target::Target {
         return std::nullopt;
     };
 
+    Machine runs = Machine::x64;
+
     /// All pages, for comparing before and after.
     const std::map<Va, Page>& pages() const { return pages_; }
     unsigned stops() const { return stops_; }
@@ -47,7 +49,7 @@ class FakeTarget : public target::Target {
     Bytes peek(Va at, std::uint64_t size);
 
     std::uint64_t pid() const override { return 4711; }
-    Machine machine() const override { return Machine::x64; }
+    Machine machine() const override { return runs; }
     std::uint64_t page_size() const override { return kPage; }
     Result<std::vector<target::Module>> modules() override;
     Result<std::vector<target::Region>> regions() override;
