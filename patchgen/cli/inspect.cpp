@@ -24,8 +24,7 @@ std::string code_text(const std::vector<Line>& lines) {
     return text;
 }
 
-std::string function_text(const Package& package, const Replacement& function, const Disassembler& disassembler,
-                          const Output& output) {
+std::string function_text(const Replacement& function, const Disassembler& disassembler, const Output& output) {
     std::string text = fmt::format("\n  {}\n    baseline {}, {} bytes, {}\n    replacement {}, {} bytes{}\n",
                                    output.styled(Output::Style::bold, disassembler.baseline_name(function.baseline)),
                                    hex(function.baseline.value), function.baseline_size, function.baseline_digest.hex(),
@@ -79,7 +78,7 @@ std::string package_text(const Package& package, const std::string& path, std::s
             counted(package.runtime_functions().size(), "entry") + " of unwind data\n";
     text += counted(manifest.functions.size(), "function") + " redirected\n";
     for (const Replacement& function : manifest.functions)
-        text += function_text(package, function, disassembler, output);
+        text += function_text(function, disassembler, output);
     return text;
 }
 
