@@ -63,19 +63,22 @@ struct Candidate {
     Claim best;                ///< of the best source
     Claim sized;               ///< of the best source that states a size
     std::uint32_t unwound = 0; ///< size by the unwind data; 0: none
+    bool entry = false;        ///< by any source but the unwind data
 };
 
 std::vector<Candidate> join(std::span<const Claim> claims) {
     std::vector<Candidate> candidates;
     for (const auto& claim : claims) {
         if (candidates.empty() || candidates.back().best.at != claim.at)
-            candidates.push_back({claim, {}, 0});
+            candidates.push_back({claim, {}, 0, false});
         auto& candidate = candidates.back();
         // Claims of one source ascend by size: of several the largest holds.
         if (claim.size != 0 && (candidate.sized.size == 0 || candidate.sized.source == claim.source))
             candidate.sized = claim;
         if (claim.source == Source::pdata)
             candidate.unwound = claim.size;
+        else
+            candidate.entry = true;
     }
     return candidates;
 }
@@ -126,11 +129,11 @@ std::vector<Start> find_starts(const Evidence& evidence, std::vector<Conflict>& 
     std::vector<Start> starts;
     starts.reserve(kept.size());
     for (std::size_t i = 0; i < kept.size(); ++i) {
-        const auto& [best, sized, unwound] = kept[i];
+        const auto& [best, sized, unwound, entry] = kept[i];
         std::uint64_t end = code_end(evidence.image, best.at);
         if (i + 1 < kept.size())
             end = std::min<std::uint64_t>(end, kept[i + 1].best.at.value);
-        Start start{best.at, 0, End::exact, best.source};
+        Start start{best.at, 0, End::exact, best.source, entry};
         if (sized.size != 0) {
             end = std::min<std::uint64_t>(end, std::uint64_t{best.at.value} + sized.size);
         } else if (best.source == Source::pdb || best.source == Source::coff) {

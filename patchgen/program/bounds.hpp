@@ -12,6 +12,7 @@ struct Start {
     std::uint32_t limit = 0; ///< most bytes that it can have: all of them where `end` is exact
     End end = End::exact;
     Source source = Source::pdata;
+    bool entry = false; ///< something other than unwind data says that a function starts here
 };
 
 /// What is said about where functions are.

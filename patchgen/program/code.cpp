@@ -3,12 +3,16 @@
 #include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/parallel.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace suture::program {
 
 namespace {
 
+/// Most rounds of joining parts of functions: each one joins neighbours, and real functions have a handful of parts.
+constexpr int kMaxJoiningRounds = 32;
 /// Largest function that is decoded, in bytes. The largest known (interpreters, generated tables) stay below 4 MiB.
 constexpr std::uint32_t kMaxFunctionSize = 64u * 1024 * 1024;
 
@@ -19,6 +23,11 @@ class CodeReader {
     }
 
     CodeMap run(std::vector<Start> starts, std::span<const Rva> pointers) {
+        entries_.assign(pointers.begin(), pointers.end());
+        for (const auto& start : starts)
+            if (start.entry)
+                entries_.push_back(start.begin);
+        std::ranges::sort(entries_);
         add(std::move(starts));
         // From sure signs of a function to weaker ones, each until it yields nothing new.
         while (add(uncovered(branch_targets(Use::call), End::flow)))
@@ -31,6 +40,8 @@ class CodeReader {
                add(uncovered(branch_targets(Use::call), End::flow)) ||
                add(uncovered(branch_targets(Use::jump), End::flow)))
             ;
+        if (!machine_.has_linked_parts())
+            join_parts();
         map_.tables.resize(map_.starts.size());
         return std::move(map_);
     }
@@ -144,13 +155,110 @@ class CodeReader {
     std::vector<Start> plausible(std::vector<Start> starts) {
         std::erase_if(starts, [&](const Start& start) {
             const auto code = decode(start);
-            const bool good = code.undecoded.empty() && code.ends_in_terminator && code.size > 0;
+            const bool good =
+                code.undecoded.empty() && code.size > 0 && (code.ends_in_terminator || runs_into_part(start, code));
             if (!good)
                 rejected_.push_back(start.begin);
             return !good;
         });
         std::ranges::sort(rejected_);
         return starts;
+    }
+
+    /// Where nothing links the parts of a function, its first instructions may have no unwind data, and run into those
+    /// that have.
+    bool runs_into_part(const Start& start, const DecodedCode& code) const {
+        if (machine_.has_linked_parts() || !code.runs_on)
+            return false;
+        const Rva end = start.begin + code.size;
+        const auto next = std::ranges::lower_bound(map_.starts, end, {}, &Start::begin);
+        return next != map_.starts.end() && next->begin == end && !is_entry(end);
+    }
+
+    bool is_entry(Rva at) const { return std::ranges::binary_search(entries_, at); }
+
+    void add_called_entries() {
+        for (const auto& code : map_.codes)
+            for (const auto& reference : code.references)
+                if (reference.use == Use::call || (reference.use == Use::address && has_target(reference.kind)))
+                    entries_.push_back(reference.target);
+        std::ranges::sort(entries_);
+        entries_.erase(std::unique(entries_.begin(), entries_.end()), entries_.end());
+    }
+
+    /// Joins what is known to be one function since code runs, or jumps as it does only inside a function, from one
+    /// part to the next.
+    void join_parts() {
+        add_called_entries();
+        for (int round = 0; round < kMaxJoiningRounds; ++round) {
+            std::vector<bool> joined(map_.starts.size(), false); // with the next one
+            for (std::size_t i = 0; i < map_.starts.size(); ++i)
+                find_parts(i, joined);
+            if (std::ranges::find(joined, true) == joined.end())
+                break;
+            join(joined);
+        }
+        mark_entered_from_front();
+    }
+
+    void find_parts(std::size_t i, std::vector<bool>& joined) const {
+        const auto& code = map_.codes[i];
+        const auto follows = [&](std::size_t part) {
+            return part < map_.starts.size() && !is_entry(map_.starts[part].begin);
+        };
+        if (code.runs_on && follows(i + 1) && map_.starts[i + 1].begin.value == map_.range_of(i).end())
+            joined[i] = true;
+        for (const auto& reference : code.references) {
+            if (reference.use != Use::jump || map_.range_of(i).contains(reference.target))
+                continue;
+            const auto other = map_.index_at(reference.target);
+            if (!other || (*other != i + 1 && *other + 1 != i))
+                continue;
+            const bool conditional = reference.kind != ReferenceKind::arm64_branch26;
+            if ((conditional || reference.target != map_.starts[*other].begin) && follows(std::max(i, *other)))
+                joined[std::min(i, *other)] = true;
+        }
+    }
+
+    void join(const std::vector<bool>& joined) {
+        CodeMap whole;
+        std::vector<std::size_t> fresh;
+        for (std::size_t i = 0; i < map_.starts.size(); ++i) {
+            if (!joined[i]) {
+                whole.starts.push_back(map_.starts[i]);
+                whole.codes.push_back(std::move(map_.codes[i]));
+                continue;
+            }
+            Start start = map_.starts[i];
+            while (joined[i])
+                ++i;
+            start.limit = static_cast<std::uint32_t>(map_.range_of(i).end() - start.begin.value);
+            start.end = End::exact;
+            fresh.push_back(whole.starts.size());
+            whole.starts.push_back(start);
+            whole.codes.emplace_back();
+        }
+        map_ = std::move(whole);
+        for_each_index(fresh.size(), [&](std::size_t i) { map_.codes[fresh[i]] = decode(map_.starts[fresh[i]]); });
+    }
+
+    /// What lies in front of a part and runs into it is code of the same function, even if nothing is known to lead
+    /// there.
+    void mark_entered_from_front() {
+        for (std::size_t i = 0; i < map_.starts.size(); ++i) {
+            const Rva begin = map_.starts[i].begin;
+            if (map_.starts[i].source != Source::pdata || is_entry(begin) || begin.value < 4 ||
+                map_.index_at(Rva{begin.value - 4}) || !map_.codes[i].undecoded.empty())
+                continue;
+            const auto bytes = image_.bytes_at(Rva{begin.value - 4}, 4);
+            if (!bytes || machine_.is_fill(*bytes))
+                continue;
+            const auto before = decode({Rva{begin.value - 4}, 4, End::exact, Source::call_target});
+            if (!before.undecoded.empty() || !before.runs_on)
+                continue;
+            map_.codes[i].undecoded =
+                fmt::format("code runs into it from 0x{:x}, to where nothing is known to lead", begin.value - 4);
+        }
     }
 
     bool rejected(Rva at) const { return std::ranges::binary_search(rejected_, at); }
@@ -163,6 +271,7 @@ class CodeReader {
     std::vector<std::vector<Target>> fresh_;
     std::vector<Target> targets_;
     std::vector<Rva> rejected_;
+    std::vector<Rva> entries_; ///< what something says to be a function's first instruction, ascending
 };
 
 } // namespace

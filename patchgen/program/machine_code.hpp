@@ -66,6 +66,9 @@ class MachineCode {
                                                        std::span<const std::uint32_t> instructions) const = 0;
     /// True for references that only the flow of registers tells.
     virtual bool is_of_flow(ReferenceKind kind) const = 0;
+    /// True if unwind data says which of its entries are parts of one function (x64: chained ones); else the code
+    /// alone tells.
+    virtual bool has_linked_parts() const = 0;
     /// True if all of `bytes` is what stands between functions and is never run.
     virtual bool is_fill(ByteView bytes) const = 0;
     /// Calls found(offset, distance) for whatever in `bytes`, from `from` on, could be read as a branch: it leads to

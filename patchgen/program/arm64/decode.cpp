@@ -112,7 +112,7 @@ class Decoding {
         for (std::size_t next = 0; offset < size_;) {
             // Literals add to the list in front of this place only where that makes another round.
             if (next < data_.size() && offset + kWord > data_[next].begin) {
-                if (!after_terminator_)
+                if (!after_terminator_ && !after_call_)
                     return stop(offset, "code runs into a table");
                 offset = std::max(offset, (data_[next].end + kWord - 1) & ~(kWord - 1));
                 solid_end_ = std::min(offset, size_);
@@ -136,10 +136,11 @@ class Decoding {
 
     /// Keeps the books on what is fill, and says whether the stretch ends behind this instruction.
     bool ends_here(Operation operation, std::uint32_t word, std::uint32_t end) {
+        // Behind a call that never returns stands what belongs to the caller, as the return address does.
+        const bool trap = after_call_ && operation != Operation::nop;
         const bool fill = is_fill(operation, word) && (after_terminator_ || after_call_ || in_fill_);
         in_fill_ = fill;
-        if (fill) {
-            // A return address behind a call that never returns belongs to the caller.
+        if (fill && !trap) {
             if (after_call_)
                 solid_end_ = end;
             after_call_ = false;
@@ -148,7 +149,7 @@ class Decoding {
         }
         solid_end_ = end;
         after_call_ = operation == Operation::call || operation == Operation::call_register;
-        after_terminator_ = ends_flow(operation);
+        after_terminator_ = ends_flow(operation) || fill;
         solid_terminator_ = after_terminator_;
         solid_call_ = after_call_ || operation == Operation::breakpoint;
         if (!after_terminator_)

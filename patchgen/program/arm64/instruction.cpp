@@ -179,8 +179,10 @@ Instruction exception(std::uint32_t word) {
     if (bits(word, 4, 2) != 0)
         return {};
     Instruction made = plain(0, 0);
-    if (opcode == 0 && level != 0) // a system call
+    if (opcode == 0 && level != 0) { // a system call; MSVC puts `svc #3` behind the last return of a funclet
+        made.operation = level == 1 ? Operation::breakpoint : Operation::other;
         return made;
+    }
     if (opcode == 1 && level == 0) {
         // Windows' breakpoint, which goes on; all others end the program (clang's 1, __fastfail's 0xf003).
         made.operation = bits(word, 20, 5) == 0xf000 ? Operation::breakpoint : Operation::terminator;

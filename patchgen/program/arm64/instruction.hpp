@@ -36,7 +36,7 @@ enum class Operation : std::uint8_t {
     call_register, ///< to rn
     jump_register, ///< to rn
     terminator,    ///< returns, or ends the program
-    breakpoint,    ///< brk that a debugger may go on from
+    breakpoint,    ///< what may go on behind it, but also stands where nothing does: __debugbreak(), a system call
 };
 
 /// The fields that move with an address.

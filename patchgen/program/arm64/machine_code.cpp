@@ -42,6 +42,8 @@ class Code final : public MachineCode {
         return kind == ReferenceKind::arm64_low12_add || kind == ReferenceKind::arm64_low12_load;
     }
 
+    bool has_linked_parts() const override { return false; }
+
     bool is_fill(ByteView bytes) const override { return arm64::is_fill(bytes); }
 
     void possible_branches(ByteView bytes, std::uint32_t from,

@@ -35,6 +35,8 @@ class Code final : public MachineCode {
 
     bool is_of_flow(ReferenceKind kind) const override { return kind == ReferenceKind::image_relative; }
 
+    bool has_linked_parts() const override { return true; }
+
     bool is_fill(ByteView bytes) const override { return x64::is_fill(bytes); }
 
     void possible_branches(ByteView bytes, std::uint32_t from,
