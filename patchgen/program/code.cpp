@@ -40,8 +40,11 @@ class CodeReader {
                add(uncovered(branch_targets(Use::call), End::flow)) ||
                add(uncovered(branch_targets(Use::jump), End::flow)))
             ;
-        if (!machine_.has_linked_parts())
+        if (!machine_.has_linked_parts()) {
+            while (add(uncovered(ends_run_past(), End::flow)))
+                ;
             join_parts();
+        }
         map_.tables.resize(map_.starts.size());
         return std::move(map_);
     }
@@ -163,6 +166,15 @@ class CodeReader {
         });
         std::ranges::sort(rejected_);
         return starts;
+    }
+
+    /// Where code goes on behind what unwind data covers, as a last RET does.
+    std::vector<Rva> ends_run_past() const {
+        std::vector<Rva> ends;
+        for (std::size_t i = 0; i < map_.starts.size(); ++i)
+            if (map_.codes[i].runs_on && map_.starts[i].source >= Source::pdata)
+                ends.push_back(map_.starts[i].begin + map_.codes[i].size);
+        return ends;
     }
 
     /// Where nothing links the parts of a function, its first instructions may have no unwind data, and run into those

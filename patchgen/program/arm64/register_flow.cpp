@@ -126,9 +126,13 @@ class Follower {
             }
             if (const std::uint32_t label = labels_[at]; label != 0 && label != kUnseen) {
                 auto& known = states_[label - 1];
-                if (reachable)
-                    merge_into(known, state, sets_);
-                state = known;
+                if (reachable && runs_on_behind_call(at)) {
+                    state = behind_call(known, state);
+                } else {
+                    if (reachable)
+                        merge_into(known, state, sets_);
+                    state = known;
+                }
             } else if (!reachable) {
                 if (operation == Operation::nop || operation == Operation::terminator)
                     continue;
@@ -136,11 +140,32 @@ class Follower {
                 if (reach_ == Reach::known_ways)
                     continue;
                 state = unknown();
-            } else if (label == kUnseen) {
+            } else if (label == kUnseen && !runs_on_behind_call(at)) {
                 see(at, state);
             }
             reachable = take(at, state);
         }
+    }
+
+    /// Whether the word in front of a label is a call, of which it is not known that it returns.
+    bool runs_on_behind_call(std::uint32_t at) const {
+        while (at > 0 && steps_[at - 1].operation == Operation::nop)
+            --at;
+        return at > 0 &&
+               (steps_[at - 1].operation == Operation::call || steps_[at - 1].operation == Operation::call_register);
+    }
+
+    /// What registers hold at a label that is jumped to, and stands behind a call. An instruction that goes on from a
+    /// page does so on all ways that are ever gone: where the two do not agree on a page, the call does not return.
+    State behind_call(const State& jumped, const State& returned) {
+        State state = jumped;
+        for (std::uint32_t left = jumped.known | returned.known; left != 0; left &= left - 1) {
+            const auto reg = static_cast<std::uint8_t>(std::countr_zero(left));
+            const Value merged = merge(jumped[reg], returned[reg], sets_);
+            if (merged.kind != Kind::mixed)
+                state.set(reg, merged);
+        }
+        return state;
     }
 
     /// What registers hold where nothing is known to lead, but an exception may.
