@@ -1,5 +1,6 @@
 #include "patchgen/program/unwind_parts.hpp"
 
+#include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 
 #include <fmt/format.h>
@@ -24,10 +25,39 @@ Result<Rva> root_of(const pe::Image& image, pe::RuntimeFunction entry) {
     return fail(Code::pe_bad_directory, fmt::format("a chain of more than {} unwind entries", kMaxChain));
 }
 
+/// Fragments do not say which function they belong to, but those that only continue a long one lie behind it.
+std::vector<UnwindPart> parts_of_arm64(const pe::Image& image, std::span<const pe::RuntimeFunction> entries,
+                                       std::vector<Conflict>& conflicts) {
+    std::vector<UnwindPart> parts;
+    parts.reserve(entries.size());
+    for (const auto& entry : entries) {
+        const auto info = pe::unwind_info_arm64_of(image, entry);
+        if (!info)
+            conflicts.push_back({entry.range.begin, "its unwind data cannot be read: " + info.error().detail()});
+        if (info && info->fragment && !parts.empty() && parts.back().range.end() == entry.range.begin.value)
+            parts.back().range.size += entry.range.size;
+        else
+            parts.push_back({entry.range, entry.range.begin});
+    }
+    return parts;
+}
+
+/// Where the data of an entry's language-specific handler begins, if it has one.
+std::optional<Rva> handler_data_of(const pe::Image& image, const pe::RuntimeFunction& entry) {
+    if (image.machine() == Machine::arm64) {
+        const auto info = pe::unwind_info_arm64_of(image, entry);
+        return info && info->handler ? std::optional(info->handler_data) : std::nullopt;
+    }
+    const auto info = pe::unwind_info_at(image, entry.unwind_info);
+    return info && info->handler ? std::optional(info->handler_data) : std::nullopt;
+}
+
 } // namespace
 
 std::vector<UnwindPart> unwind_parts_of(const pe::Image& image, std::span<const pe::RuntimeFunction> entries,
                                         std::vector<Conflict>& conflicts) {
+    if (image.machine() == Machine::arm64)
+        return parts_of_arm64(image, entries, conflicts);
     std::vector<UnwindPart> parts;
     parts.reserve(entries.size());
     for (const auto& entry : entries) {
@@ -51,15 +81,15 @@ std::vector<Rva> unwind_targets_of(const pe::Image& image, std::span<const pe::R
     };
     std::vector<Rva> targets;
     for (const auto& entry : entries) {
-        const auto info = pe::unwind_info_at(image, entry.unwind_info);
-        if (!info || !info->handler)
+        const auto data = handler_data_of(image, entry);
+        if (!data)
             continue;
-        const auto count = image.read<std::uint32_t>(info->handler_data);
+        const auto count = image.read<std::uint32_t>(*data);
         if (!count || *count == 0 || *count > kMaxScopes)
             continue;
         std::vector<Rva> found;
         for (std::uint32_t i = 0; i < *count; ++i) {
-            const auto scope = image.read<Scope>(info->handler_data + 4 + i * std::uint32_t{sizeof(Scope)});
+            const auto scope = image.read<Scope>(*data + 4 + i * std::uint32_t{sizeof(Scope)});
             // Scopes lie in the function, its separated parts included, so in code.
             const auto* section = scope ? image.section_at(scope->begin) : nullptr;
             if (!section || !section->executable() || scope->end < scope->begin ||

@@ -636,7 +636,8 @@ Instruction three_sources(std::uint32_t word) {
     if (bits(word, 30, 29) != 0 || !known)
         return {};
     Instruction made = binary(word);
-    made.reads |= mask_of(ra_of(word));
+    if (kind != 2 && kind != 6) // SMULH, UMULH
+        made.reads |= mask_of(ra_of(word));
     return made;
 }
 

@@ -107,6 +107,7 @@ class Follower {
     bool settle() {
         for (int i = 0; i < kMaxPasses && states_.size() <= kMaxLabels; ++i) {
             found_ = {};
+            left_with_.clear();
             again_ = missed_ = false;
             pass();
             if (!again_)
@@ -211,6 +212,7 @@ class Follower {
     std::optional<std::uint32_t> bound_of(std::uint32_t load);
     std::optional<std::uint32_t> only_way_to(std::uint32_t label);
     void add_user(std::uint32_t at, const PageSet& pages, ReferenceKind kind, Use use, std::uint32_t access);
+    void leave(const State& state);
     void check_pages();
 
     const Stretch& stretch_;
@@ -224,6 +226,7 @@ class Follower {
     std::unordered_map<std::uint32_t, Destination> destinations_; ///< by word
     std::vector<std::uint32_t> switch_targets_;                   ///< words, of all passes
     std::vector<std::pair<std::uint32_t, std::uint32_t>> jumps_;  ///< of branches: to, from; ascending
+    std::vector<std::uint32_t> left_with_; ///< ADRPs that alone give a page in hand where other code goes on
     RegisterFlow found_;
     bool again_ = false;
     bool missed_ = false;         ///< some code was not reached
@@ -240,17 +243,22 @@ bool Follower::take(std::uint32_t at, State& state) {
     switch (step.operation) {
     case Operation::call:
     case Operation::call_register:
+        leave(state);
         take_call(step, state);
         return true;
     case Operation::branch:
     case Operation::conditional:
         if (const auto to = word_of(at, step.value))
             jump_to(*to, at, state);
+        else
+            leave(state);
         return step.operation == Operation::conditional;
     case Operation::jump_register:
+        leave(state);
         take_switch(at, state);
         return false;
     case Operation::terminator:
+        leave(state);
         return false;
     case Operation::scalable:
         for (std::uint32_t left = step.written & state.pages; left != 0; left &= left - 1)
@@ -319,15 +327,26 @@ void Follower::add_user(std::uint32_t at, const PageSet& pages, ReferenceKind ki
         found_.page_uses.push_back({kWord * page, kWord * at});
 }
 
-/// Every page must lead on to something: an address is nowhere made by an ADRP alone.
+/// Where code elsewhere goes on, which may read registers.
+void Follower::leave(const State& state) {
+    for (std::uint32_t left = state.pages & kVolatile; left != 0; left &= left - 1) {
+        const Value& value = state[static_cast<std::uint8_t>(std::countr_zero(left))];
+        if (value.kind == Kind::page && sets_[value.what].words.size() == 1)
+            left_with_.push_back(sets_[value.what].words.front());
+    }
+}
+
+/// A page must lead on to something, as no address is made by an ADRP alone; or be forgotten at once, as MSVC leaves
+/// it behind at times.
 void Follower::check_pages() {
+    std::ranges::sort(left_with_);
     auto use = found_.page_uses.begin();
     for (std::uint32_t at = 0; at < size(); ++at) {
         if (steps_[at].operation != Operation::adrp)
             continue;
         while (use != found_.page_uses.end() && use->page < kWord * at)
             ++use;
-        if (use == found_.page_uses.end() || use->page != kWord * at)
+        if ((use == found_.page_uses.end() || use->page != kWord * at) && std::ranges::binary_search(left_with_, at))
             return not_understood(at, "page address that nothing goes on from");
     }
 }
