@@ -138,7 +138,8 @@ std::optional<std::string> Names::string_at(Rva rva) const {
 }
 
 std::optional<std::string> Names::constant_at(Rva rva, std::uint32_t size) const {
-    if (size == 0 || size > 16 || !is_constant(rva))
+    // A pointer differs from build to build.
+    if (size == 0 || size > 16 || !is_constant(rva) || program_.relocated(rva))
         return std::nullopt;
     const auto bytes = program_.image().bytes_at(rva, size);
     if (!bytes)

@@ -68,12 +68,14 @@ void tell(std::vector<std::string>& facts, std::string_view what, const std::vec
     facts.push_back(std::move(fact));
 }
 
-std::vector<std::string> facts_of(const Mentions& before, const Mentions& after) {
+/// `why` is told anyway.
+std::vector<std::string> facts_of(const Mentions& before, const Mentions& after, std::string_view why) {
     std::vector<std::string> facts;
     const auto new_strings = missing(after.strings, before.strings);
     const auto old_strings = missing(before.strings, after.strings);
     if (new_strings.size() == 1 && old_strings.size() == 1) {
-        facts.push_back(fmt::format("string {} was {}", new_strings[0], old_strings[0]));
+        if (why.find("string ") == std::string_view::npos)
+            facts.push_back(fmt::format("string {} was {}", new_strings[0], old_strings[0]));
     } else {
         tell(facts, new_strings.size() == 1 ? "new string" : "new strings", new_strings);
         tell(facts, old_strings.size() == 1 ? "no longer the string" : "no longer the strings", old_strings);
@@ -101,7 +103,7 @@ Report make_report(const program::Program& baseline, const program::Program& upd
         if (old_one)
             reported.baseline_size = old_one->range.size;
         if (old_one && new_one)
-            reported.facts = facts_of(mentions_of(old_names, *old_one), mentions_of(new_names, *new_one));
+            reported.facts = facts_of(mentions_of(old_names, *old_one), mentions_of(new_names, *new_one), change.why);
         report.changes.push_back(std::move(reported));
     }
     return report;

@@ -155,7 +155,8 @@ class Text {
 
     void one_case(const Error& error) {
         const Place& place = error.place();
-        std::string where = plain(place.function);
+        // The particulars of data begin with its name.
+        std::string where = error.detail().starts_with(place.function + ":") ? "" : plain(place.function);
         if (place.rva)
             where += fmt::format("{}+{}", where.empty() ? "" : ", ", hex(place.rva->value));
         const std::string separator = where.empty() || error.detail().empty() ? "" : ": ";

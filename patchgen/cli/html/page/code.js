@@ -3,7 +3,7 @@ const kContext = 6; // equal rows that stay visible around a change
 
 // Words of an instruction, with those that differ from the other side's marked.
 function instruction(line, other, index) {
-  const words = text => text.match(/[A-Za-z_$?@.!#][\w$?@.!#:<>~-]*|0x[0-9A-Fa-f]+|\d+|\s+|./g) || [];
+  const words = text => text.match(/L?"(?:\\.|[^"\\])*"|[A-Za-z_$?@.!#][\w$?@.!#:<>~-]*|0x[0-9A-Fa-f]+|\d+|\s+|./g) || [];
   const [, text, note, target] = line;
   const mine = words(text);
   const theirs = other ? words(other[1]) : null;
@@ -13,18 +13,21 @@ function instruction(line, other, index) {
     while (front < least && mine[front] === theirs[front]) ++front;
     while (back < least - front && mine[mine.length - 1 - back] === theirs[theirs.length - 1 - back]) ++back;
   }
-  const styled = (word, at) => at === 0 ? h("span", {class: "m"}, word) : /^(0x|\d)/.test(word) ? h("span", {class: "d"}, word) : word;
+  const styled = (word, at) => {
+    const kind = at === 0 ? "m" : /^(0x|\d)/.test(word) ? "d" : /^L?"/.test(word) ? "note" : null;
+    return kind ? h("span", {class: kind}, word) : word;
+  };
   const parts = (from, to) => mine.slice(from, to).map((word, i) => styled(word, from + i));
   let content = theirs ? [parts(0, front), front < mine.length - back && h("em", {}, parts(front, mine.length - back)),
     parts(mine.length - back)] : parts(0);
   const callee = target === undefined ? undefined : index.get(target);
   if (callee !== undefined)
-    content = [content, " ", h("a", {href: "#f" + callee, title: "Show " + data.changes[callee].name, onclick(event) {
+    content = [content, " ", h("a", {href: "#show-" + callee, title: "Show " + data.changes[callee].name, onclick(event) {
       event.preventDefault();
       select(callee, "code");
     }}, "\u2192")];
   const differs = other && other[2] !== note;
-  return h("span", {}, content, note && [" ", h("span", {class: "note"}, differs ? h("em", {}, note) : note)]);
+  return h("span", {}, content, note && [" ", differs ? h("em", {}, note) : h("span", {class: "note"}, note)]);
 }
 
 // Entries of changed functions to their places in the list, per side.

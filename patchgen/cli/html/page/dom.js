@@ -33,6 +33,6 @@ const state = {selected: null, listeners: []};
 function select(index, why) {
   if (index === state.selected || !data.changes[index]) return;
   state.selected = index;
-  history.replaceState(null, "", "#f" + index);
+  history.replaceState(null, "", "#show-" + index); // no id: the page is not to scroll there
   for (const listener of state.listeners) listener(index, why);
 }

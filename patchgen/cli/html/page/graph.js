@@ -64,6 +64,15 @@ function callGraph() {
       svg("defs", {}, svg("marker", {id: "arrow", viewBox: "0 0 8 8", refX: 6, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse"},
         svg("path", {class: "arrow", d: "M0 0.6 7 4 0 7.4z"}))), lines, boxes));
     mark();
+    reveal();
+  }
+
+  function reveal() {
+    const box = canvas.querySelector(".node.selected");
+    if (!box) return;
+    const inner = box.getBoundingClientRect(), outer = canvas.getBoundingClientRect();
+    if (inner.top < outer.top || inner.bottom > outer.bottom) canvas.scrollTop += inner.top - outer.top - canvas.clientHeight / 2;
+    if (inner.left < outer.left || inner.right > outer.right) canvas.scrollLeft += inner.left - outer.left - canvas.clientWidth / 2;
   }
 
   function mark() {
@@ -82,13 +91,7 @@ function callGraph() {
     h("button", {type: "button", class: "quiet", "aria-label": name, onclick() { zoom = Math.min(4, Math.max(0.3, zoom * factor)); draw(); }}, text));
   state.listeners.push((index, why) => {
     if (!all) draw();
-    else mark();
-    const box = canvas.querySelector(".node.selected");
-    if (box && why !== "graph") {
-      const inner = box.getBoundingClientRect(), outer = canvas.getBoundingClientRect();
-      if (inner.top < outer.top || inner.bottom > outer.bottom) canvas.scrollTop += inner.top - outer.top - canvas.clientHeight / 2;
-      if (inner.left < outer.left || inner.right > outer.right) canvas.scrollLeft += inner.left - outer.left - canvas.clientWidth / 2;
-    }
+    else { mark(); if (why !== "graph") reveal(); }
   });
   const present = ["replaced", "added", "refused"].filter(kind => data.changes.some(change => change.verdict === kind));
   const sign = (kind, name) => h("span", {}, h("i", {class: kind}), name);

@@ -8,7 +8,7 @@
       h("div", {class: "work"}, list.side, view)), h("p", {class: "foot"}, h("kbd", {}, "/"), " search \u00a0 ", h("kbd", {}, "\u2191"), " ",
       h("kbd", {}, "\u2193"), " function \u00a0 ", h("kbd", {}, "n"), " ", h("kbd", {}, "p"), " change in its code")]);
     list.refresh();
-    const asked = /^#f(\d+)$/.exec(location.hash);
+    const asked = /^#show-(\d+)$/.exec(location.hash);
     const first = data.changes.findIndex(change => change.verdict === "refused");
     select(asked && data.changes[Number(asked[1])] ? Number(asked[1]) : Math.max(0, first), "start");
     if (graph) {

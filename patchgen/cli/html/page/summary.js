@@ -62,7 +62,7 @@ function reasons() {
     [...groups].map(([code, cases]) => h("article", {class: "card reason"},
       h("h3", {}, h("code", {}, code), data.codes[code].what, cases.length > 1 && ` (${cases.length} times)`),
       h("ul", {tabindex: cases.length > 6 ? 0 : null, "aria-label": "Cases"}, cases.map(one => {
-        const where = one.function || (one.rva === undefined ? "" : "+" + hex(one.rva));
+        const where = (one.detail.startsWith(one.function + ":") ? "" : one.function) || (one.rva === undefined ? "" : "+" + hex(one.rva));
         return h("li", {}, where && h("b", {}, where), where && one.detail && ": ", one.detail, because(one.cause));
       })),
       h("p", {class: "todo"}, h("b", {}, "What to do: "), data.codes[code].todo))));
