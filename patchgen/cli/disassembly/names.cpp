@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace suture::cli {
 
@@ -76,18 +77,28 @@ Counterparts::Counterparts(const program::Program& baseline, const program::Prog
     for (const diff::EmittedFunction& function : changes.functions)
         for (std::size_t i = 0; i < function.destinations.size() && i < function.updated->references.size(); ++i) {
             const Rva target = function.updated->references[i].target;
+            if (function.updated->references[i].kind == program::ReferenceKind::arm64_page21)
+                continue;
             if (const auto* old = std::get_if<diff::ToBaseline>(&function.destinations[i]))
                 data_.try_emplace(target, old->rva);
             else if (std::holds_alternative<diff::ToData>(function.destinations[i]))
                 emitted_.try_emplace(target, true);
         }
+    std::unordered_set<Rva> changed;
+    for (const diff::Change& change : changes.changes)
+        if (change.updated_rva)
+            changed.insert(*change.updated_rva);
     for (const auto& [old_entry, new_entry] : changes.matches) {
+        if (changed.contains(new_entry))
+            continue;
         const Function* old_one = baseline.function_at(old_entry);
         const Function* new_one = updated.function_at(new_entry);
         if (!old_one || !new_one || old_one->references.size() != new_one->references.size())
             continue;
         for (std::size_t i = 0; i < old_one->references.size(); ++i)
-            if (old_one->references[i].offset == new_one->references[i].offset)
+            // A page means nothing without what goes on from it.
+            if (old_one->references[i].offset == new_one->references[i].offset &&
+                new_one->references[i].kind != program::ReferenceKind::arm64_page21)
                 data_.try_emplace(new_one->references[i].target, old_one->references[i].target);
     }
 }

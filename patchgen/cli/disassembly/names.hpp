@@ -7,7 +7,7 @@
 namespace suture::cli {
 
 /// Which address of the baseline is which of the updated image, as far as the comparison tells: its pairs of functions,
-/// the references of pairs that have equally many, and what the emitted functions refer to. For showing alone.
+/// what pairs that are equal refer to, and what the emitted functions do. For showing alone.
 class Counterparts {
   public:
     Counterparts(const program::Program& baseline, const program::Program& updated, const diff::ChangeSet& changes);
