@@ -179,6 +179,8 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
 Result<void> Equivalence::compare_tables(const Function& function, Place entry, const Led& led_to,
                                          arm64::Registers different) {
     for (const JumpTable& table : function.jump_tables) {
+        if (table.targets.empty())
+            continue; // what leads there has been compared as data
         const Goal goal{table.at, entry, Use::address, 0, &function, table.at};
         // All that lead to the table, or into it, lead to the same one.
         const auto place_of = [&](Rva updated, std::uint32_t size) -> std::optional<Place> {
