@@ -144,13 +144,14 @@ class Comparison {
         };
         for (std::uint32_t b = 0; b < old_.functions().size(); ++b) {
             const Function& function = old_.functions()[b];
-            for (const Reference& reference : function.references)
+            for (const Reference& reference : function.references) {
                 if (reference.kind == program::ReferenceKind::arm64_page21)
                     continue;
-                else if (!function.range.contains(reference.target))
+                if (!function.range.contains(reference.target))
                     note(reference.target, reference.use == Use::jump && changed.contains(b));
                 else if (reference.target == function.range.begin && reference.use != Use::jump)
                     note(reference.target, false);
+            }
         }
         for (const pe::Relocation& field : old_.relocations())
             if (const auto target = old_.pointer_at(field.at))

@@ -1,5 +1,6 @@
 #include "patchgen/diff/function_diff.hpp"
 
+#include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 #include "patchgen/match/fingerprint.hpp"
 
@@ -168,6 +169,8 @@ class Comparer {
         if (old_entry.range.size != new_entry.range.size ||
             old_entry.range.begin - old_.range.begin != new_entry.range.begin - new_.range.begin)
             return false;
+        if (pairing_.updated.program().image().machine() == Machine::arm64)
+            return same_unwind_arm64(old_entry, new_entry);
         const auto a = pe::unwind_info_at(pairing_.baseline.program().image(), old_entry.unwind_info);
         const auto b = pe::unwind_info_at(pairing_.updated.program().image(), new_entry.unwind_info);
         if (!a || !b)
@@ -184,6 +187,15 @@ class Comparer {
         if (!a->handler)
             return true;
         return same_target(*a->handler, *b->handler) && same_handler_data(a->handler_data, b->handler_data);
+    }
+
+    bool same_unwind_arm64(const pe::RuntimeFunction& old_entry, const pe::RuntimeFunction& new_entry) {
+        const auto a = pe::unwind_info_arm64_of(pairing_.baseline.program().image(), old_entry);
+        const auto b = pe::unwind_info_arm64_of(pairing_.updated.program().image(), new_entry);
+        if (!a || !b || !a->same_frames(*b))
+            return false;
+        return !a->handler ||
+               (same_target(*a->handler, *b->handler) && same_handler_data(a->handler_data, b->handler_data));
     }
 
     bool same_target(Rva old_target, Rva new_target) {
@@ -312,9 +324,18 @@ std::string describe(const match::Places& places, Rva at) {
 }
 
 std::optional<Rva> handler_of(const program::Program& program, const Function& function) {
-    for (const pe::RuntimeFunction& entry : function.unwind)
-        if (const auto info = pe::unwind_info_at(program.image(), entry.unwind_info); info && info->handler)
-            return info->handler;
+    const bool arm64 = program.image().machine() == Machine::arm64;
+    for (const pe::RuntimeFunction& entry : function.unwind) {
+        std::optional<Rva> handler;
+        if (arm64) {
+            if (const auto info = pe::unwind_info_arm64_of(program.image(), entry))
+                handler = info->handler;
+        } else if (const auto info = pe::unwind_info_at(program.image(), entry.unwind_info)) {
+            handler = info->handler;
+        }
+        if (handler)
+            return handler;
+    }
     return std::nullopt;
 }
 

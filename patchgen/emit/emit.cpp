@@ -10,8 +10,13 @@ namespace suture::emit {
 
 Result<package::Contents> emit(const program::Program& baseline, const program::Program& updated,
                                const diff::ChangeSet& changes, const Options& options) {
-    SUTURE_TRY(const Layout layout, lay_out(updated, changes));
+    SUTURE_TRY(Layout layout, lay_out(updated, changes, {}));
     SUTURE_TRY(Fields fields, write_fields(updated, changes, layout));
+    // Room for veneers moves what lies behind them, and may make more of them necessary, never fewer.
+    while (!std::ranges::equal(fields.veneers, layout.veneers, &Veneers::same_shape)) {
+        SUTURE_TRY(layout, lay_out(updated, changes, std::move(fields.veneers)));
+        SUTURE_TRY(fields, write_fields(updated, changes, layout));
+    }
     package::Contents contents;
     SUTURE_TRY(contents.manifest, make_manifest(baseline, updated, changes, layout, options));
     contents.manifest.fixups = std::move(fields.fixups);

@@ -13,6 +13,7 @@ using diff::EmittedFunction;
 namespace {
 
 constexpr std::uint32_t kCodeAlignment = 16;
+constexpr std::uint32_t kVeneerAlignment = 4;
 constexpr std::uint32_t kTableAlignment = 4;
 constexpr std::uint32_t kImportAlignment = 8;
 
@@ -22,9 +23,27 @@ Rva behind(const LaidSection& section, Rva begin) {
 }
 
 void lay_out_code(Layout& layout, const diff::ChangeSet& changes) {
-    for (const EmittedFunction& function : changes.functions)
+    for (const EmittedFunction& function : changes.functions) {
         layout.functions.emplace(function.updated->range.begin,
                                  layout.text.take(emitted_size(*function.updated), kCodeAlignment));
+        if (const Veneers* veneers = layout.veneers_of(*function.updated))
+            layout.text.take(veneers->code.size(), kVeneerAlignment);
+    }
+}
+
+/// Room for data. The data of Arm64 code is placed so that what shared a page shares one again, as far as that costs
+/// less than a page: then an adrp goes on to serve several instructions.
+Rva take_data(LaidSection& section, const EmittedData& data, Machine machine, bool zero_fill = false) {
+    const RvaRange range = data.object.range;
+    if (machine == Machine::arm64) {
+        const std::uint64_t at = (section.size + data.alignment - 1) / data.alignment * data.alignment;
+        const std::uint64_t in_page = at % package::kPageSize;
+        if (range.size > package::kPageSize)
+            section.take((range.begin.value - at) % package::kPageSize, data.alignment, zero_fill);
+        else if (in_page + range.size > package::kPageSize)
+            section.take(0, package::kPageSize, zero_fill);
+    }
+    return section.take(range.size, data.alignment, zero_fill);
 }
 
 void lay_out_tables(Layout& layout, const diff::ChangeSet& changes) {
@@ -84,6 +103,17 @@ std::optional<Rva> Layout::in_table(Rva updated) const {
     return tables.at(next->first) + (updated - next->first);
 }
 
+const Veneers* Layout::veneers_of(const program::Function& function) const {
+    const auto found = std::ranges::lower_bound(veneers, function.range.begin, {},
+                                                [](const Veneers& one) { return one.function->range.begin; });
+    return found == veneers.end() || found->function != &function ? nullptr : &*found;
+}
+
+Rva Layout::veneers_at(const program::Function& function) const {
+    const std::uint32_t end = functions.at(function.range.begin).value + emitted_size(function);
+    return Rva{(end + kVeneerAlignment - 1) / kVeneerAlignment * kVeneerAlignment};
+}
+
 std::uint32_t emitted_size(const program::Function& function) {
     std::uint64_t end = function.range.end();
     for (const pe::RuntimeFunction& entry : function.unwind)
@@ -91,15 +121,17 @@ std::uint32_t emitted_size(const program::Function& function) {
     return static_cast<std::uint32_t>(end - function.range.begin.value);
 }
 
-Result<Layout> lay_out(const program::Program& updated, const diff::ChangeSet& changes) {
+Result<Layout> lay_out(const program::Program& updated, const diff::ChangeSet& changes, std::vector<Veneers> veneers) {
     Layout layout;
+    layout.veneers = std::move(veneers);
+    const Machine machine = updated.image().machine();
     layout.text.rva = package::kFirstSection;
     lay_out_code(layout, changes);
 
     layout.rdata.rva = behind(layout.text, layout.text.rva);
     for (const EmittedData& data : changes.data)
         if (!data.object.writable)
-            layout.objects[data.object.range.begin] = layout.rdata.take(data.object.range.size, data.alignment);
+            layout.objects[data.object.range.begin] = take_data(layout.rdata, data, machine);
     lay_out_tables(layout, changes);
     SUTURE_CHECK(lay_out_unwind(updated, changes, layout));
     lay_out_imports(layout, changes);
@@ -108,8 +140,7 @@ Result<Layout> lay_out(const program::Program& updated, const diff::ChangeSet& c
     for (const bool zero : {false, true})
         for (const EmittedData& data : changes.data)
             if (data.object.writable && all_zero(updated, data) == zero)
-                layout.objects[data.object.range.begin] =
-                    layout.data.take(data.object.range.size, data.alignment, zero);
+                layout.objects[data.object.range.begin] = take_data(layout.data, data, machine, zero);
     return layout;
 }
 

@@ -2,6 +2,7 @@
 
 #include "engine/package/writer.hpp"
 #include "patchgen/diff/change_set.hpp"
+#include "patchgen/emit/veneers.hpp"
 
 #include <map>
 
@@ -27,18 +28,25 @@ struct Layout {
     std::map<Rva, Rva> objects;           ///< by begin
     std::map<Rva, Rva> tables;            ///< jump tables by begin; those inside their function's code included
     std::map<Rva, RvaRange> table_ranges; ///< ranges in the updated image by begin
-    std::map<Rva, Rva> unwind;            ///< UNWIND_INFO by RVA
+    std::map<Rva, Rva> unwind;            ///< UNWIND_INFO or .xdata record by RVA
+    std::vector<Veneers> veneers;         ///< that there is room for, ascending by function
+    std::vector<Rva> veneer_unwind;       ///< .xdata records of veneers, in the order in which they need them
     std::map<package::ImportRequest, Rva> slots;
     std::optional<package::ImportTable> imports;
 
     /// Where the address `updated` of a jump table of the updated image lies in the package.
     std::optional<Rva> in_table(Rva updated) const;
+    /// The veneers of an emitted function, or nullptr.
+    const Veneers* veneers_of(const program::Function& function) const;
+    /// Where the veneers of an emitted function begin: behind it.
+    Rva veneers_at(const program::Function& function) const;
 };
 
 /// Bytes of an emitted function from its entry on: with the fill behind it that its unwind data covers.
 std::uint32_t emitted_size(const program::Function& function);
 
-/// Gives everything its place. Errors: unwind_unsupported, pe_bad_directory.
-Result<Layout> lay_out(const program::Program& updated, const diff::ChangeSet& changes);
+/// Gives everything its place. `veneers`: those that are known to be needed, ascending by function. Errors:
+/// unwind_unsupported, pe_bad_directory.
+Result<Layout> lay_out(const program::Program& updated, const diff::ChangeSet& changes, std::vector<Veneers> veneers);
 
 } // namespace suture::emit

@@ -1,0 +1,59 @@
+#include "patchgen/emit/x64/unwind.hpp"
+
+#include "engine/pe/raw/directories.hpp"
+#include "engine/pe/unwind_x64.hpp"
+#include "patchgen/emit/unwind_range.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace suture::emit::x64 {
+
+Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeSet& changes, Layout& layout) {
+    for (const diff::EmittedFunction& function : changes.functions) {
+        for (const pe::RuntimeFunction& entry : function.updated->unwind) {
+            // Chained entries end at one that is not chained; an image could make them a circle.
+            std::optional<pe::RuntimeFunction> link = entry;
+            while (link && !layout.unwind.contains(link->unwind_info)) {
+                SUTURE_TRY(const pe::UnwindInfo info, pe::unwind_info_at(updated.image(), link->unwind_info));
+                if (info.handler)
+                    return unwind_unsupported(updated, *function.updated, link->range.begin,
+                                              "an exception or termination handler");
+                if (info.chained && !emitted_range(changes, layout, info.chained->range))
+                    return unwind_unsupported(updated, *function.updated, link->range.begin,
+                                              fmt::format("it continues the entry of 0x{:x}, whose code is not emitted",
+                                                          info.chained->range.begin.value));
+                layout.unwind.emplace(link->unwind_info, layout.rdata.take(info.size, kUnwindAlignment));
+                link = info.chained;
+            }
+        }
+    }
+    return {};
+}
+
+Result<std::vector<pe::RuntimeFunction>> write_unwind(const program::Program& updated, const diff::ChangeSet& changes,
+                                                      const Layout& layout, Bytes& rdata) {
+    for (const auto& [from, to] : layout.unwind) {
+        SUTURE_TRY(const pe::UnwindInfo info, pe::unwind_info_at(updated.image(), from));
+        const auto content = updated.image().bytes_at(from, info.size);
+        if (!content)
+            return fail(Error(Code::pe_bad_directory, "UNWIND_INFO is not inside one section").at(from));
+        std::uint8_t* const out = rdata.data() + (to - layout.rdata.rva);
+        std::ranges::copy(*content, out);
+        if (!info.chained)
+            continue;
+        const RvaRange range = *emitted_range(changes, layout, info.chained->range);
+        const pe::raw::RuntimeFunctionX64 link{range.begin.value, static_cast<std::uint32_t>(range.end()),
+                                               layout.unwind.at(info.chained->unwind_info).value};
+        std::memcpy(out + info.size - sizeof(link), &link, sizeof(link));
+    }
+    std::vector<pe::RuntimeFunction> entries;
+    for (const diff::EmittedFunction& function : changes.functions)
+        for (const pe::RuntimeFunction& entry : function.updated->unwind)
+            entries.push_back({*emitted_range(changes, layout, entry.range), layout.unwind.at(entry.unwind_info)});
+    return entries;
+}
+
+} // namespace suture::emit::x64
