@@ -94,7 +94,6 @@ class Collector {
             grown_ = false;
             result_ = {};
             told_.clear();
-            told_.clear();
             resolve_functions();
             resolve_data();
             keep_boundaries();
