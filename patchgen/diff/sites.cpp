@@ -16,7 +16,7 @@ constexpr std::uint32_t kShortReach = 128 + 16;
 class Chooser {
   public:
     Chooser(const program::Program& baseline, const isa::Isa& isa)
-        : program_(baseline), isa_(isa), pads_(baseline.pads()), used_(pads_.size(), false) {}
+        : program_(baseline), isa_(isa), pads_(baseline.pads().begin(), baseline.pads().end()) {}
 
     std::map<Rva, Result<isa::Site>> choose(std::span<const Function* const> functions) {
         std::map<Rva, Result<isa::Site>> sites;
@@ -30,8 +30,6 @@ class Chooser {
     }
 
   private:
-    using Pads = std::span<const RvaRange>;
-
     Result<isa::Site> ask(const Function& function, bool with_neighbours) const {
         const Bytes code = match::code_of(program_, function);
         const auto inner = program_.inner_targets(function);
@@ -46,7 +44,7 @@ class Chooser {
                              [](const RvaRange& pad, Rva entry) { return pad.end() + kShortReach < entry.value; });
         for (auto pad = first; pad != pads_.end() && pad->begin.value <= function.range.end() + kShortReach; ++pad) {
             const auto bytes = program_.image().bytes_at(pad->begin, pad->size);
-            if (!bytes || used_[static_cast<std::size_t>(pad - pads_.begin())])
+            if (!bytes || pad->size == 0)
                 continue;
             if (pad->end() == function.range.begin.value)
                 question.pad_before = *bytes;
@@ -60,24 +58,33 @@ class Chooser {
     }
 
     void take(std::map<Rva, Result<isa::Site>>& sites, const Function& function, Result<isa::Site> site) {
+        const auto end = Rva{static_cast<std::uint32_t>(function.range.end())};
         if (site && site->uses_pad())
-            use(site->pad);
-        if (site && site->kind == isa::SiteKind::x64_tail)
-            use(Rva{static_cast<std::uint32_t>(function.range.end())});
+            use({site->pad, isa::Isa::kPadSize});
+        else if (site && site->kind == isa::SiteKind::x64_tail)
+            use({end, site->entry_size - function.range.size});
         sites.emplace(function.range.begin, std::move(site));
     }
 
-    void use(Rva at) {
-        auto next = std::upper_bound(pads_.begin(), pads_.end(), at,
-                                     [](Rva rva, const RvaRange& pad) { return rva < pad.begin; });
-        if (next != pads_.begin() && std::prev(next)->contains(at))
-            used_[static_cast<std::size_t>(std::prev(next) - pads_.begin())] = true;
+    /// Takes bytes out of the pad that holds them; what is left on either side may serve another function.
+    void use(RvaRange bytes) {
+        const auto next = std::upper_bound(pads_.begin(), pads_.end(), bytes.begin,
+                                           [](Rva rva, const RvaRange& pad) { return rva < pad.begin; });
+        if (next == pads_.begin())
+            return;
+        RvaRange& pad = *std::prev(next);
+        const auto after =
+            RvaRange{Rva{static_cast<std::uint32_t>(bytes.end())}, static_cast<std::uint32_t>(pad.end() - bytes.end())};
+        pad.size = bytes.begin - pad.begin;
+        if (pad.size == 0)
+            pad = after;
+        else if (after.size != 0)
+            pads_.insert(next, after);
     }
 
     const program::Program& program_;
     const isa::Isa& isa_;
-    Pads pads_;
-    std::vector<bool> used_; ///< parallel to pads_
+    std::vector<RvaRange> pads_; ///< what is free of them
 };
 
 } // namespace

@@ -199,6 +199,7 @@ void BuiltProgram::build_functions() {
     for (std::size_t i = 0; i < functions_.size(); ++i) {
         auto& function = functions_[i];
         auto& code = code_.codes[i];
+        function.range = code_.range_of(i);
         if (code.undecoded.empty() && code.runs_on)
             code.undecoded = fmt::format("code runs on past the end at 0x{:x}", function.range.end());
         function.decoded = code.undecoded.empty();

@@ -1,5 +1,6 @@
 #include "patchgen/program/code.hpp"
 
+#include "patchgen/program/flow_end.hpp"
 #include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/parallel.hpp"
 
@@ -58,13 +59,14 @@ class CodeReader {
             code.undecoded = start.limit > kMaxFunctionSize ? "larger than any function that is decoded" : "no bytes";
             return code;
         }
-        return machine_.decode({.begin = start.begin,
-                                .bytes = *bytes,
-                                .end = start.end,
-                                .image_base = image_.image_base(),
-                                .image_size = image_.size_of_image(),
-                                .relocations = relocations_,
-                                .guard_check = guard_check_});
+        const Stretch stretch{.begin = start.begin,
+                              .bytes = *bytes,
+                              .end = start.end,
+                              .image_base = image_.image_base(),
+                              .image_size = image_.size_of_image(),
+                              .relocations = relocations_,
+                              .guard_check = guard_check_};
+        return start.end == End::flow ? decode_to_flow_end(image_, stretch) : machine_.decode(stretch);
     }
 
     /// Decodes functions and merges them in. False if there are none.

@@ -49,7 +49,7 @@ class TableReader {
     }
 
     Outcome run() {
-        if (!code_.undecoded.empty() && !find_tables_between_code())
+        if (!code_.undecoded.empty() && !find_tables_between_code(true) && !find_tables_between_code(false))
             return {std::move(code_), {}};
         for (int round = 0; round < kMaxRounds; ++round) {
             const auto follower = machine_.follower(stretch_, code_.instructions);
@@ -72,14 +72,15 @@ class TableReader {
     /// Hand-written code has tables in front of what uses them, where decoding in a line stops at them. Follows
     /// branches instead, and switches to wherever they lead, and decodes again with the tables known. False if that is
     /// no better.
-    bool find_tables_between_code() {
+    bool find_tables_between_code(bool past_calls) {
         const DecodedCode in_line = code_;
+        data_.clear();
         std::vector<std::uint32_t> entries{0};
         reached_only_ = true;
         std::size_t known = 0;
         for (int round = 0; round < kMaxRounds && known != entries.size(); ++round) {
             known = entries.size();
-            code_ = machine_.decode_reached(stretch_, entries);
+            code_ = machine_.decode_reached(stretch_, entries, past_calls);
             jumps_.clear();
             flow_ = machine_.follower(stretch_, code_.instructions)->follow(hints_, Reach::known_ways);
             for (const auto& [s, jumps] : jumps_)
@@ -94,6 +95,7 @@ class TableReader {
         if (code_.undecoded.empty())
             return true;
         code_ = in_line;
+        stretch_.data = {};
         return false;
     }
 
@@ -124,14 +126,11 @@ class TableReader {
 
     /// Where entry `i` leads, if that is an instruction of the function or of a part of it.
     std::optional<Rva> target_of(const Switch& s, std::uint32_t i) const {
+        const auto leads = target_of_entry(around_.image, s, i);
+        if (!leads)
+            return std::nullopt;
         const Rva at = s.table + s.entry_size * i;
-        const auto entry = entry_at(s, at);
-        if (!entry)
-            return std::nullopt;
-        const std::int64_t to = std::int64_t{s.base.value} + *entry * (std::int64_t{1} << s.shift);
-        if (to < 0 || to >= stretch_.image_size)
-            return std::nullopt;
-        const Rva target{static_cast<std::uint32_t>(to)};
+        const Rva target = *leads;
         if (reached_only_) {
             const auto in_function = [&](Rva rva) {
                 return rva >= stretch_.begin && rva - stretch_.begin < code_.size;
@@ -149,20 +148,6 @@ class TableReader {
         const auto& part = around_.map.codes[*other].instructions;
         const bool starts = std::ranges::binary_search(part, target - around_.map.starts[*other].begin);
         return starts ? std::optional(target) : std::nullopt;
-    }
-
-    std::optional<std::int64_t> entry_at(const Switch& s, Rva at) const {
-        const auto widened = [&]<class Signed, class Unsigned>(Signed, Unsigned) -> std::optional<std::int64_t> {
-            const auto raw = around_.image.read<Unsigned>(at);
-            if (!raw)
-                return std::nullopt;
-            return s.is_signed ? std::int64_t{static_cast<Signed>(*raw)} : std::int64_t{*raw};
-        };
-        if (s.entry_size == 1)
-            return widened(std::int8_t{}, std::uint8_t{});
-        if (s.entry_size == 2)
-            return widened(std::int16_t{}, std::uint16_t{});
-        return widened(std::int32_t{}, std::uint32_t{});
     }
 
     /// Entries that fit in front of whatever begins next.
@@ -275,6 +260,38 @@ class TableReader {
     bool reached_only_ = false; ///< code_ is only what is reached: entries may lead where nothing is decoded yet
 };
 
+/// Some compilers put a function's tables behind its last funclet, whose unwind entry covers them: such code ends in
+/// front of them.
+void end_at_tables_of_others(const Surroundings& around, std::span<const std::size_t> indices, CodeMap& map) {
+    std::vector<Rva> tables;
+    for (const auto& list : map.tables)
+        for (const auto& table : list)
+            tables.push_back(table.at);
+    std::ranges::sort(tables);
+    for (const std::size_t i : indices) {
+        const Rva begin = map.starts[i].begin;
+        const auto table = std::ranges::upper_bound(tables, begin);
+        if (map.codes[i].undecoded.empty() || table == tables.end() || *table - begin > map.codes[i].stopped_at)
+            continue;
+        const auto bytes = around.image.bytes_at(begin, *table - begin);
+        auto code = bytes ? machine_code(around.image.machine())
+                                .decode({.begin = begin,
+                                         .bytes = *bytes,
+                                         .end = End::trimmed,
+                                         .image_base = around.image.image_base(),
+                                         .image_size = around.image.size_of_image(),
+                                         .relocations = around.relocations,
+                                         .guard_check = around.guard_check})
+                          : DecodedCode();
+        if (!bytes || !code.undecoded.empty() || !code.ends_in_terminator)
+            continue;
+        map.codes[i] = std::move(code);
+        auto outcome = TableReader(around, i).run();
+        map.codes[i] = std::move(outcome.code);
+        map.tables[i] = std::move(outcome.tables);
+    }
+}
+
 } // namespace
 
 void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> relocations,
@@ -292,6 +309,7 @@ void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> re
         map.codes[wanted[i]] = std::move(outcomes[i].code);
         map.tables[wanted[i]] = std::move(outcomes[i].tables);
     }
+    end_at_tables_of_others(around, wanted, map);
 }
 
 } // namespace suture::program

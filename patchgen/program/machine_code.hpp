@@ -21,6 +21,9 @@ struct Switch {
     auto operator<=>(const Switch&) const = default;
 };
 
+/// Where entry `i` of a switch's table leads, or nothing if that is not in the image.
+std::optional<Rva> target_of_entry(const pe::Image& image, const Switch& s, std::uint32_t i);
+
 /// What following the registers through a function found.
 struct RegisterFlow {
     std::vector<Switch> switches;      ///< ascending
@@ -60,7 +63,9 @@ class MachineCode {
     virtual DecodedCode decode(const Stretch& stretch) const = 0;
     /// Decodes what branches reach from `entries` (offsets in the stretch): where tables between instructions stop
     /// decode(), to find the code that uses them. Blocks that cannot be decoded are left out; nothing is checked.
-    virtual DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) const = 0;
+    /// `past_calls`: whether code goes on in the fill behind a call, or ends there as behind one that does not return.
+    virtual DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries,
+                                       bool past_calls) const = 0;
     /// For decoded code. `stretch` must outlive it.
     virtual std::unique_ptr<RegisterFollower> follower(const Stretch& stretch,
                                                        std::span<const std::uint32_t> instructions) const = 0;
@@ -69,6 +74,9 @@ class MachineCode {
     /// True if unwind data says which of its entries are parts of one function (x64: chained ones); else the code
     /// alone tells.
     virtual bool has_linked_parts() const = 0;
+    /// Offset of the first fill in decoded code that only lies between functions; past the end if there is none, or
+    /// none that can be told from other fill.
+    virtual std::uint32_t first_wall(const Stretch& stretch, std::span<const std::uint32_t> instructions) const = 0;
     /// True if all of `bytes` is what stands between functions and is never run.
     virtual bool is_fill(ByteView bytes) const = 0;
     /// Calls found(offset, distance) for whatever in `bytes`, from `from` on, could be read as a branch: it leads to

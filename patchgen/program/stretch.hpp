@@ -29,6 +29,7 @@ struct Stretch {
     std::span<const pe::Relocation> relocations = {}; ///< those of the whole image, ascending
     std::span<const Extent> data = {};                ///< tables inside the stretch, ascending, not overlapping
     std::optional<Rva> guard_check = {};              ///< slot of the guard's check, which keeps more than calls do
+    std::uint32_t reaches = 0;                        ///< with End::flow: an offset known to be code of the stretch
 };
 
 /// What a stretch of code holds.

@@ -106,7 +106,8 @@ Result<Site> choose_prologue(const SiteQuestion& question, ByteView code) {
 }
 
 Result<Site> choose_tail(const SiteQuestion& question, ByteView code) {
-    if (code.size() + question.pad_after.size() < kNearJumpSize || !is_fill(question.pad_after))
+    if (code.size() + question.pad_after.size() < kNearJumpSize ||
+        !starts_with_fill(question.pad_after, kNearJumpSize - code.size()))
         return none(fmt::format("{} bytes and no fill behind them", code.size()));
     SUTURE_CHECK(check_displaced(question, code));
     if (!ends_flow(code))

@@ -75,7 +75,8 @@ class Decoding {
         code_ = {};
         code_.instructions.reserve(size_ / kWord);
         steps_.assign(size_ / kWord, {});
-        solid_end_ = furthest_branch_ = 0;
+        solid_end_ = 0;
+        furthest_branch_ = stretch_.reaches;
         solid_terminator_ = solid_call_ = after_terminator_ = after_call_ = in_fill_ = false;
         again_ = has_pages_ = has_register_jumps_ = false;
         zeros_from_ = size_;

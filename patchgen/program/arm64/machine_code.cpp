@@ -29,7 +29,7 @@ class Code final : public MachineCode {
   public:
     DecodedCode decode(const Stretch& stretch) const override { return arm64::decode(stretch); }
 
-    DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) const override {
+    DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries, bool) const override {
         return arm64::decode_reached(stretch, entries);
     }
 
@@ -43,6 +43,9 @@ class Code final : public MachineCode {
     }
 
     bool has_linked_parts() const override { return false; }
+
+    /// Fill looks the same wherever it stands.
+    std::uint32_t first_wall(const Stretch&, std::span<const std::uint32_t>) const override { return ~0u; }
 
     bool is_fill(ByteView bytes) const override { return arm64::is_fill(bytes); }
 

@@ -16,7 +16,8 @@ constexpr std::uint32_t kMaxInstruction = 15;
 class Decoding {
   public:
     explicit Decoding(const Stretch& stretch)
-        : stretch_(stretch), size_(static_cast<std::uint32_t>(stretch.bytes.size())) {}
+        : stretch_(stretch), size_(static_cast<std::uint32_t>(stretch.bytes.size())),
+          furthest_branch_(stretch.reaches) {}
 
     DecodedCode run() {
         find_trailing_zeros();
@@ -31,14 +32,14 @@ class Decoding {
         return std::move(code_);
     }
 
-    DecodedCode run_reached(std::span<const std::uint32_t> entries) {
+    DecodedCode run_reached(std::span<const std::uint32_t> entries, bool past_calls) {
         std::vector<bool> seen(size_, false);
         std::vector<std::uint32_t> open(entries.begin(), entries.end());
         while (!open.empty()) {
             const std::uint32_t block = open.back();
             open.pop_back();
             const std::size_t before = code_.references.size();
-            walk_block(block, seen);
+            walk_block(block, past_calls, seen);
             for (std::size_t i = before; i < code_.references.size(); ++i) {
                 const auto& reference = code_.references[i];
                 const std::uint32_t inside = reference.target - stretch_.begin;
@@ -54,14 +55,18 @@ class Decoding {
     }
 
   private:
-    void walk_block(std::uint32_t offset, std::vector<bool>& seen) {
+    void walk_block(std::uint32_t offset, bool past_calls, std::vector<bool>& seen) {
         bool ended = false;
+        bool after_call = false;
         while (!ended && offset < size_ && !seen[offset]) {
             ZydisDecodedInstruction instruction;
             ZydisDecoderContext context;
             if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&shared_decoder(), &context, stretch_.bytes.data() + offset,
                                                             std::min(size_ - offset, kMaxInstruction), &instruction)))
                 return;
+            if (after_call && !past_calls && is_fill_instruction(instruction))
+                return;
+            after_call = instruction.meta.category == ZYDIS_CATEGORY_CALL;
             seen[offset] = true;
             if (!take(context, instruction, offset))
                 return;
@@ -269,8 +274,8 @@ DecodedCode decode(const Stretch& stretch) {
     return Decoding(stretch).run();
 }
 
-DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) {
-    return Decoding(stretch).run_reached(entries);
+DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries, bool past_calls) {
+    return Decoding(stretch).run_reached(entries, past_calls);
 }
 
 std::uint32_t fill_at(ByteView bytes) {

@@ -15,7 +15,8 @@ DecodedCode decode(const Stretch& stretch);
 
 /// Decodes what branches reach from `entries` (offsets in the stretch): where tables between instructions stop
 /// decode(), to find the code that uses them. Blocks that cannot be decoded are left out; nothing is checked.
-DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries);
+/// `past_calls`: whether code goes on in the fill behind a call, or ends there as behind one that does not return.
+DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries, bool past_calls);
 
 /// Length of the fill instruction that `bytes` start with (int3, nop of any length), or 0.
 std::uint32_t fill_at(ByteView bytes);

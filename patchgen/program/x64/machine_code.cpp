@@ -24,8 +24,9 @@ class Code final : public MachineCode {
   public:
     DecodedCode decode(const Stretch& stretch) const override { return x64::decode(stretch); }
 
-    DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries) const override {
-        return x64::decode_reached(stretch, entries);
+    DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries,
+                               bool past_calls) const override {
+        return x64::decode_reached(stretch, entries, past_calls);
     }
 
     std::unique_ptr<RegisterFollower> follower(const Stretch& stretch,
@@ -36,6 +37,17 @@ class Code final : public MachineCode {
     bool is_of_flow(ReferenceKind kind) const override { return kind == ReferenceKind::image_relative; }
 
     bool has_linked_parts() const override { return true; }
+
+    /// int3 behind something else than a call.
+    std::uint32_t first_wall(const Stretch& stretch, std::span<const std::uint32_t> instructions) const override {
+        bool after_call = false;
+        for (const auto& step : steps_of(stretch, instructions)) {
+            if (stretch.bytes[step.offset] == 0xcc && !after_call)
+                return step.offset;
+            after_call = step.operation == Operation::call;
+        }
+        return ~0u;
+    }
 
     bool is_fill(ByteView bytes) const override { return x64::is_fill(bytes); }
 

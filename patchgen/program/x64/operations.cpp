@@ -111,6 +111,7 @@ Step step_of(const ZydisDecodedInstruction& instruction, const Operands& operand
         step.src = step.dst;
     step.fill = is_fill_instruction(instruction);
     step.ends_flow = is_terminator(instruction);
+    step.fails = step.ends_flow && instruction.mnemonic == ZYDIS_MNEMONIC_INT;
     const Rva end = at + instruction.length;
     if (instruction.raw.imm[0].is_relative && instruction.mnemonic != ZYDIS_MNEMONIC_CALL) {
         step.jumps = true;

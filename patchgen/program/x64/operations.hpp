@@ -35,6 +35,7 @@ struct Step {
     std::uint16_t written = 0; ///< bit per register that it writes
     bool fill = false;         ///< int3 or a NOP
     bool ends_flow = false;    ///< a terminator
+    bool fails = false;        ///< __fastfail: compilers let code go on behind it that is never reached
     bool jumps = false;        ///< a direct jump, conditional or not, to `target`
     bool above = false;        ///< JA: taken where greater
     bool above_or_equal = false;

@@ -116,7 +116,9 @@ class Follower {
             } else if (!reachable) {
                 if (reach_ == Reach::known_ways || step.fill)
                     continue;
-                state = unknown();
+                // The way on from a fast failure is never taken: that it is known is as good as anything.
+                if (!steps_[i - 1].fails)
+                    state = unknown();
             } else if (marked) {
                 at_labels_.emplace(step.offset, state);
             }
