@@ -42,6 +42,17 @@ std::map<std::string, Rva> by_unique_name(const Program& program) {
     return entries;
 }
 
+std::set<std::string> names_in(const Program& program) {
+    std::set<std::string> names;
+    for (const Function& function : program.functions())
+        names.insert(function.names.begin(), function.names.end());
+    return names;
+}
+
+bool bears_any(const std::set<std::string>& all, const std::vector<std::string>& names) {
+    return std::ranges::any_of(names, [&](const std::string& name) { return all.contains(name); });
+}
+
 const Function* starting_at(const Program& program, Rva at) {
     const Function* function = program.function_at(at);
     return function && function->range.begin == at ? function : nullptr;
@@ -54,6 +65,8 @@ Result<SymbolTruth> symbol_truth_of(const std::string& baseline, const std::stri
     SUTURE_TRY(const Loaded bare, load(baseline, updated, false));
     const auto matching = match::match(match::Places(*bare.baseline), match::Places(*bare.updated));
 
+    const auto names_in_baseline = names_in(*named.baseline);
+    const auto names_in_updated = names_in(*named.updated);
     std::set<std::pair<Rva, Rva>> paired;
     SymbolTruth truth;
     for (std::size_t b = 0; b < matching.to_updated.size(); ++b)
@@ -63,7 +76,10 @@ Result<SymbolTruth> symbol_truth_of(const std::string& baseline, const std::stri
             paired.emplace(from, to);
             const Function* old_one = starting_at(*named.baseline, from);
             const Function* new_one = starting_at(*named.updated, to);
-            if (old_one && new_one && !match::names_compatible(old_one->names, new_one->names))
+            if (!old_one || !new_one || match::names_compatible(old_one->names, new_one->names))
+                continue;
+            // Where the other image has neither name, the function was renamed.
+            if (bears_any(names_in_updated, old_one->names) || bears_any(names_in_baseline, new_one->names))
                 truth.wrong.push_back(old_one->display_name() + ", " + new_one->display_name());
         }
 
