@@ -126,6 +126,11 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
 /// The jump table of another function, such as one that this one is a part of.
 Result<void> Equivalence::settle_table(const Goal& goal, const program::JumpTable& table) {
     const auto entries = overlay_.content(goal.place, table.range().size);
+    const program::Function* counted_from = updated_.function_at(table.base);
+    if (entries && table.base != table.at && counted_from &&
+        std::ranges::all_of(table.targets, [&](Rva target) { return counted_from->range.contains(target); }))
+        // Whoever adds its entries to the address of that code has the whole of that code compared.
+        return compare_data(goal, table.at, goal.place, table.range().size);
     if (!entries || table.base != table.at)
         return failed(goal, fmt::format("there is no jump table at {}", goal.place.text()));
     if (!data_pairs_.emplace(goal.updated, goal.place, table.range().size).second)

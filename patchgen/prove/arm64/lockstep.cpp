@@ -14,7 +14,7 @@ using program::Use;
 namespace {
 
 constexpr std::uint32_t kRva32 = 0xffffffff;
-constexpr Registers kArguments = 0x80ff;       // x0 to x7, and x15, which guard checks and __chkstk take
+constexpr Registers kArguments = 0xff;         // x0 to x7
 constexpr Registers kNonvolatile = 0x3ff80000; // x19 to x29
 constexpr Registers kResult = 1;
 
@@ -224,7 +224,9 @@ class Lockstep {
             }
             const Value value = *state.find(copy->second);
             state.set(copy->first, value);
-            return value.kind == Value::Kind::page ? Result<void>() : misused(offset, use.reads & state.not_same());
+            return value.kind == Value::Kind::page || value.kind == Value::Kind::label
+                       ? Result<void>()
+                       : misused(offset, use.reads & state.not_same());
         }
         const Registers misread = use.reads & state.not_same();
         if (misread) {
@@ -261,10 +263,14 @@ class Lockstep {
             return kept ? Result<void>(misused(offset, kept)) : Result<void>();
         }
         if (flow_of(ours) == Flow::anywhere) {
-            const bool may_stay =
-                !switch_targets_.empty() || !question_.function.jump_tables.empty() || !labels_.empty();
-            next_.assign(switch_targets_.begin(), switch_targets_.end());
-            next_.insert(next_.end(), labels_.begin(), labels_.end());
+            const bool may_stay = !question_.function.jump_tables.empty() || !labels_.empty();
+            const Value* where = state.find(ours >> 5 & 0x1f);
+            next_ = where && where->kind == Value::Kind::label ? targets_from(where->updated)
+                                                               : std::vector<std::uint32_t>();
+            if (next_.empty()) {
+                next_.assign(switch_targets_.begin(), switch_targets_.end());
+                next_.insert(next_.end(), labels_.begin(), labels_.end());
+            }
             if (checking_)
                 result_.different_at_tables |= state.not_same();
             if (!may_stay)
@@ -278,8 +284,43 @@ class Lockstep {
             state.forget(use.writes);
             return taken ? Result<void>(misused(offset, taken)) : Result<void>();
         }
+        const auto label = label_of_sum(ours, state);
         state.forget(use.writes);
+        if (label)
+            state.set(ours & 0x1f, *label);
         return {};
+    }
+
+    /// The label that an add of two registers starts from.
+    static std::optional<Value> label_of_sum(std::uint32_t word, const RegisterState& state) {
+        const bool is_add = (word & 0xff200000) == 0x8b000000 || (word & 0xffe00000) == 0x8b200000;
+        if (!is_add || (word & 0x1f) == kZero)
+            return std::nullopt;
+        for (const unsigned field : {5u, 16u})
+            if (const Value* value = state.find(word >> field & 0x1f); value && value->kind == Value::Kind::label)
+                return *value;
+        return std::nullopt;
+    }
+
+    /// Where the tables that count from `base` lead to within the function.
+    std::vector<std::uint32_t> targets_from(Rva base) const {
+        std::vector<std::uint32_t> result;
+        for (const program::JumpTable& table : question_.function.jump_tables)
+            if (table.base == base)
+                for (const Rva target : table.targets)
+                    if (const auto offset = inside(target.value))
+                        result.push_back(*offset);
+        return result;
+    }
+
+    bool is_base(Rva address) const {
+        return std::ranges::any_of(question_.function.jump_tables,
+                                   [&](const program::JumpTable& table) { return table.base == address; });
+    }
+
+    void set_label(RegisterState& state, std::uint32_t number, Rva address) const {
+        if (number != kZero && is_base(address))
+            state.set(number, {Value::Kind::label, address, std::nullopt});
     }
 
     static Registers only_clobbered(const RegisterState& state) {
@@ -310,6 +351,8 @@ class Lockstep {
             return failed(offset,
                           fmt::format("the page that {} goes on from is nowhere", (question_.entry + offset).text()));
         meet(offset, base.updated + user.offset, *base.place + page_user(theirs)->offset, user.use, user.access_size);
+        if (user.is_add)
+            set_label(state, user.value, base.updated + user.offset);
         return {};
     }
 
@@ -332,6 +375,8 @@ class Lockstep {
         if (target > kRva32 || !place)
             return failed(offset, fmt::format("a reference of {} leads nowhere", at.text()));
         const Rva updated{static_cast<std::uint32_t>(target)};
+        if (distance.form == Form::adr)
+            set_label(state, result, updated);
         const auto to = inside(target);
         const bool jumps = distance.form == Form::branch || distance.form == Form::conditional_branch;
         if (to && (!jumps || *to != 0) && distance.form != Form::call) {
@@ -437,6 +482,8 @@ class Lockstep {
         for (const Place field : veneer->fields)
             used(field);
         meeting.place = veneer->place;
+        if (distance.form == Form::adr || (user && user->is_add))
+            set_label(state, ours & 0x1f, meeting.updated);
         if (checking_)
             result_.meetings.push_back(meeting);
         return {};

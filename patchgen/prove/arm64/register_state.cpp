@@ -13,7 +13,9 @@ Value joined(const Value& a, const Value& b) {
     if (a == b)
         return a;
     // Whoever goes on from a register behind a call relies on the callee that kept it.
-    const auto is_page = [](const Value& value) { return value.kind != Value::Kind::different; };
+    const auto is_page = [](const Value& value) {
+        return value.kind == Value::Kind::page || value.kind == Value::Kind::clobbered;
+    };
     if (is_page(a) && is_page(b) && a.updated == b.updated && a.place == b.place)
         return {Value::Kind::page, a.updated, a.place};
     return {};
@@ -45,6 +47,7 @@ void RegisterState::forget(Registers numbers) {
 }
 
 void RegisterState::call() {
+    std::erase_if(values_, [](const auto& one) { return one.second.kind == Value::Kind::label; });
     for (auto& [number, value] : values_)
         if ((number <= kLastVolatile || number == kLink) && value.kind == Value::Kind::page)
             value.kind = Value::Kind::clobbered;
@@ -53,19 +56,21 @@ void RegisterState::call() {
 Registers RegisterState::not_same() const {
     Registers result = 0;
     for (const auto& [number, value] : values_)
-        result |= 1u << number;
+        if (value.kind != Value::Kind::label)
+            result |= 1u << number;
     return result;
 }
 
 bool RegisterState::join(const RegisterState& other) {
     std::vector<std::pair<std::uint32_t, Value>> result;
-    const Registers all = not_same() | other.not_same();
+    const Registers differing = not_same() | other.not_same();
     for (std::uint32_t number = 0; number < kZero; ++number) {
-        if (!(all >> number & 1))
-            continue;
         const Value* a = find(number);
         const Value* b = other.find(number);
-        result.emplace_back(number, a && b ? joined(*a, *b) : Value{});
+        if (differing >> number & 1)
+            result.emplace_back(number, a && b ? joined(*a, *b) : Value{});
+        else if (a && b && *a == *b)
+            result.emplace_back(number, *a);
     }
     const bool changed = result != values_;
     values_ = std::move(result);

@@ -5,12 +5,13 @@
 
 namespace suture::prove::arm64 {
 
-/// What is known of a register that does not hold the same on both sides.
+/// What is known of a register, other than that it holds the same on both sides.
 struct Value {
     enum class Kind : std::uint8_t {
         page,      ///< page addresses: `updated`, and `place` if that does not depend on the bases
         clobbered, ///< held such pages before a call; now it is garbage, or it holds them still
         different, ///< nothing is known
+        label,     ///< holds the same: `updated`, from which a table of the function counts, and perhaps an offset
     };
     Kind kind = Kind::different;
     Rva updated;
@@ -19,8 +20,8 @@ struct Value {
     bool operator==(const Value&) const = default;
 };
 
-/// The registers at a point of the code. Those without an entry hold the same on both sides: equal numbers, or
-/// addresses that mean the same.
+/// The registers at a point of the code. Those without an entry, and labels, hold the same on both sides: equal
+/// numbers, or addresses that mean the same.
 class RegisterState {
   public:
     RegisterState() = default;

@@ -272,6 +272,30 @@ TEST(Lockstep, FollowsAJumpThroughATable) {
     expect_refuted(run(code, code), 8);
 }
 
+TEST(Lockstep, AJumpLeadsOnlyWhereTheTableOfItsBaseDoes) {
+    // Two switches: the first has x8 as a page where its cases begin, the second has not.
+    //   adrp x8, A; adr x10, 1f; add x10, x10, x11, lsl #2; br x10; 1: add x0, x8, #lo; mov x8, #1; adr x10, 2f;
+    //   add x10, x10, x11, lsl #2; br x10; 2: ret
+    constexpr std::uint32_t kAddX10 = 0x8b0b094a;
+    constexpr std::uint32_t kBrX10 = 0xd61f0140;
+    const Words code{adrp(8, 3), adr(10, 12), kAddX10, kBrX10, add(0, 8, 0x18),
+                     kMovX8One,  adr(10, 12), kAddX10, kBrX10, kRet};
+    program::JumpTable first;
+    first.at = Rva{0x8000};
+    first.base = kBegin + 16;
+    first.targets = {kBegin + 16};
+    program::JumpTable second = first;
+    second.at = Rva{0x8010};
+    second.base = second.targets[0] = kBegin + 36;
+    expect_met(run(code, code, {.tables = {first, second}}), {{0x1010, in_package(0x1010), Use::address},
+                                                              {0x4018, in_package(0x4018), Use::address},
+                                                              {0x1024, in_package(0x1024), Use::address}});
+    // Without the sum nobody knows which table is meant.
+    Words unknown = code;
+    unknown[7] = 0x8b0b018a; // add x10, x12, x11
+    expect_refuted(run(unknown, unknown, {.tables = {first, second}}), 16);
+}
+
 // Veneers. The function is {adrp x8, A; user; ret}, its veneer lies at +12.
 class LockstepVeneer : public testing::Test {
   protected:
