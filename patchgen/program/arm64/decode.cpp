@@ -12,7 +12,7 @@ namespace {
 
 /// Most times that a stretch is decoded until its literals are known: each one that lies in front of what reads it
 /// makes one more.
-constexpr int kMaxLiteralRounds = 8;
+constexpr int kMaxLiteralRounds = 32;
 
 bool is_fill(Operation operation, std::uint32_t word) {
     return operation == Operation::nop || operation == Operation::breakpoint ||
@@ -122,8 +122,11 @@ class Decoding {
             }
             const std::uint32_t word = word_at(offset);
             const Instruction step = instruction_of(word);
-            if (step.operation == Operation::invalid)
+            if (step.operation == Operation::invalid) {
+                if ((after_terminator_ || after_call_) && is_literal_of_what_follows(offset))
+                    return;
                 return stop(offset, "no instruction");
+            }
             code_.instructions.push_back(offset);
             steps_[offset / kWord] = step;
             if (!take(step, offset) || again_)
@@ -236,13 +239,33 @@ class Decoding {
             return true;
         const std::uint32_t begin = target - stretch_.begin;
         const Extent literal{begin, std::min(begin + step.access, size_)};
+        again_ = add_data(literal) && literal.begin <= offset;
+        return true;
+    }
+
+    /// False if it is known already.
+    bool add_data(Extent literal) {
         const auto next = std::ranges::upper_bound(data_, literal.begin, {}, &Extent::begin);
         if (next != data_.begin() && std::prev(next)->end >= literal.end)
-            return true;
+            return false;
         data_.insert(next, literal);
         disjoin(data_);
-        again_ = literal.begin <= offset;
         return true;
+    }
+
+    /// Literals may stand in front of what reads them. Makes another round if these do.
+    bool is_literal_of_what_follows(std::uint32_t offset) {
+        for (std::uint32_t at = offset + kWord; at < size_; at += kWord) {
+            const Instruction step = instruction_of(word_at(at));
+            const std::int64_t from = std::int64_t{at} + step.value;
+            if (step.operation != Operation::literal || from > offset || from + step.access <= offset || from < 0)
+                continue;
+            add_data(
+                {static_cast<std::uint32_t>(from), std::min(static_cast<std::uint32_t>(from) + step.access, size_)});
+            again_ = true;
+            return true;
+        }
+        return false;
     }
 
     static void disjoin(std::vector<Extent>& list) {
