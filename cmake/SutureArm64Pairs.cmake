@@ -1,7 +1,7 @@
 # Builds pairs of small Arm64 DLLs for tests, with clang and lld, whatever the host's compiler is.
 #
-# suture_arm64_pair(<source> [EXPORTS <function>...]) adds the commands for <source> under the current source folder:
-# <binary folder>/arm64/<stem>/{baseline,updated}/<stem>.dll with a PDB beside it, from UPDATED=0 and UPDATED=1.
+# suture_arm64_pair(<source> [EXPORTS <function>...] [LIBRARY <import library>]) adds the commands for <source> under the current source folder:
+# <folder of the include>/arm64/<stem>/{baseline,updated}/<stem>.dll with a PDB beside it, from UPDATED=0 and UPDATED=1.
 # Exports of C sources are declared there. SUTURE_ARM64_IMAGES lists what has been made.
 
 find_program(SUTURE_ARM64_CLANG NAMES clang-19 clang)

@@ -1,6 +1,6 @@
 // Pairs of real images, from the comparison to the proof.
 #include "engine/isa/arm64/immediates.hpp"
-#include "tests/patchgen/emit/arm64/pairs.hpp"
+#include "tests/patchgen/arm64/pairs.hpp"
 
 namespace suture::emit::arm64 {
 namespace {

@@ -1,5 +1,5 @@
 #include "patchgen/emit/arm64/registers.hpp"
-#include "tests/patchgen/emit/arm64/pairs.hpp"
+#include "tests/patchgen/arm64/pairs.hpp"
 
 namespace suture::emit::arm64 {
 namespace {

@@ -1,6 +1,6 @@
 #include "engine/pe/unwind_arm64.hpp"
 #include "patchgen/emit/arm64/unwind.hpp"
-#include "tests/patchgen/emit/arm64/pairs.hpp"
+#include "tests/patchgen/arm64/pairs.hpp"
 
 namespace suture::emit::arm64 {
 namespace {
