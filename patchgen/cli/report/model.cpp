@@ -1,6 +1,6 @@
 #include "patchgen/cli/report/model.hpp"
 
-#include "patchgen/cli/disassembly/names.hpp"
+#include "patchgen/cli/disassembly/program_code.hpp"
 #include "patchgen/cli/output.hpp"
 
 #include <algorithm>
@@ -14,6 +14,8 @@ using program::Function;
 
 /// Most facts of one kind that are told of a function.
 constexpr std::size_t kMaxFacts = 4;
+/// Functions whose first different instruction is told: more are not read, and disassembly takes time.
+constexpr std::size_t kMaxInstructions = 256;
 
 ReportedImage image_of(const program::Program& program) {
     const pe::Image& image = program.image();
@@ -68,13 +70,12 @@ void tell(std::vector<std::string>& facts, std::string_view what, const std::vec
     facts.push_back(std::move(fact));
 }
 
-/// `why` is told anyway.
-std::vector<std::string> facts_of(const Mentions& before, const Mentions& after, std::string_view why) {
-    std::vector<std::string> facts;
+/// `told` is what is told of the function already.
+void add_facts(std::vector<std::string>& facts, const Mentions& before, const Mentions& after, std::string_view told) {
     const auto new_strings = missing(after.strings, before.strings);
     const auto old_strings = missing(before.strings, after.strings);
     if (new_strings.size() == 1 && old_strings.size() == 1) {
-        if (why.find("string ") == std::string_view::npos)
+        if (told.find("string ") == std::string_view::npos && told.find(new_strings[0]) == std::string_view::npos)
             facts.push_back(fmt::format("string {} was {}", new_strings[0], old_strings[0]));
     } else {
         tell(facts, new_strings.size() == 1 ? "new string" : "new strings", new_strings);
@@ -82,7 +83,18 @@ std::vector<std::string> facts_of(const Mentions& before, const Mentions& after,
     }
     tell(facts, "now refers to", missing(after.functions, before.functions));
     tell(facts, "no longer refers to", missing(before.functions, after.functions));
-    return facts;
+}
+
+/// "+0x1f: mov ecx, 0x3F8 was mov ecx, 0x3D0"; nothing where the code reads the same.
+std::optional<std::string> first_difference(const std::vector<CodeLine>& before, const std::vector<CodeLine>& after) {
+    const auto shown = [](const CodeLine& line) { return line.note.empty() ? line.text : line.text + " " + line.note; };
+    for (std::size_t i = 0; i < std::min(before.size(), after.size()); ++i)
+        if (before[i].key != after[i].key)
+            return shown(before[i]) == shown(after[i])
+                       ? std::nullopt
+                       : std::optional(
+                             fmt::format("+0x{:x}: {} was {}", after[i].offset, shown(after[i]), shown(before[i])));
+    return std::nullopt;
 }
 
 } // namespace
@@ -102,8 +114,15 @@ Report make_report(const program::Program& baseline, const program::Program& upd
         const Function* new_one = change.updated_rva ? updated.function_at(*change.updated_rva) : nullptr;
         if (old_one)
             reported.baseline_size = old_one->range.size;
-        if (old_one && new_one)
-            reported.facts = facts_of(mentions_of(old_names, *old_one), mentions_of(new_names, *new_one), change.why);
+        if (old_one && new_one) {
+            std::string told = change.why;
+            if (report.changes.size() < kMaxInstructions)
+                if (auto difference = first_difference(code_of(old_names, *old_one), code_of(new_names, *new_one))) {
+                    told += *difference;
+                    reported.facts.push_back(std::move(*difference));
+                }
+            add_facts(reported.facts, mentions_of(old_names, *old_one), mentions_of(new_names, *new_one), told);
+        }
         report.changes.push_back(std::move(reported));
     }
     return report;

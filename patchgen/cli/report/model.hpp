@@ -28,8 +28,8 @@ struct ReportedImage {
 struct ReportedChange {
     diff::Change change;
     std::uint32_t baseline_size = 0; ///< bytes; 0 where the baseline has no such function
-    /// What else differs, for people: which strings, functions and imports it refers to now and did not, and the other
-    /// way round.
+    /// What else differs, for people: the first instruction that does, and which strings, functions and imports it
+    /// refers to now and did not, and the other way round.
     std::vector<std::string> facts;
 };
 
