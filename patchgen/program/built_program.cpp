@@ -5,6 +5,7 @@
 #include "engine/pe/tls.hpp"
 #include "patchgen/program/coff_symbols.hpp"
 #include "patchgen/program/data_objects.hpp"
+#include "patchgen/program/exception_data.hpp"
 #include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/pdb_symbols.hpp"
 
@@ -164,10 +165,14 @@ void BuiltProgram::build_functions() {
     }
     sort_unique(pointers_);
 
+    const ExceptionCode exceptions = exception_code_of(image_, runtime_functions_);
+    entry_points_.insert(entry_points_.end(), exceptions.handlers.begin(), exceptions.handlers.end());
     const Evidence evidence{image_, symbols_ ? &*symbols_ : nullptr, exports_,
                             parts_, load_config_.guard_functions,    entry_points_};
     // Labels may be functions of assembly code, as import thunks are.
     std::vector<Rva> perhaps = pointers_;
+    perhaps.insert(perhaps.end(), exceptions.perhaps.begin(), exceptions.perhaps.end());
+    exception_targets_ = exceptions.perhaps;
     if (symbols_)
         for (const auto& symbol : symbols_->list)
             if (symbol.kind == SymbolKind::label)
@@ -241,6 +246,7 @@ void BuiltProgram::build_targets() {
     targets_.insert(targets_.end(), entry_points_.begin(), entry_points_.end());
     const auto scopes = unwind_targets_of(image_, runtime_functions_);
     targets_.insert(targets_.end(), scopes.begin(), scopes.end());
+    targets_.insert(targets_.end(), exception_targets_.begin(), exception_targets_.end());
     sort_unique(targets_);
 }
 

@@ -53,6 +53,7 @@ class BuiltProgram final : public Program {
     pe::DebugInfo debug_;
     pe::LoadConfig load_config_;
     std::vector<Rva> entry_points_;
+    std::vector<Rva> exception_targets_; ///< what the data of exception handlers leads to, ascending
     std::optional<Symbols> symbols_;
     std::vector<Conflict> conflicts_;
     std::vector<UnwindPart> parts_;
