@@ -113,10 +113,12 @@ class Decoding {
         for (std::size_t next = 0; offset < size_;) {
             // Literals add to the list in front of this place only where that makes another round.
             if (next < data_.size() && offset + kWord > data_[next].begin) {
-                if (!after_terminator_ && !after_call_)
+                if (!after_terminator_ && !after_call_ && !in_fill_)
                     return stop(offset, "code runs into a table");
                 offset = std::max(offset, (data_[next].end + kWord - 1) & ~(kWord - 1));
                 solid_end_ = std::min(offset, size_);
+                after_terminator_ = true; // no code runs on from data
+                after_call_ = in_fill_ = false;
                 ++next;
                 continue;
             }

@@ -249,6 +249,14 @@ TEST(Arm64DecodeTest, DoesNotDecodeLiterals) {
     EXPECT_THAT(decoded(kRunsIntoLiteral).undecoded, HasSubstr("runs into a table at 0x1008"));
 }
 
+TEST(Arm64DecodeTest, TakesDataBehindACallThatDoesNotReturn) {
+    // ldr x0, 12; bl 0x100; nop; a literal
+    const auto code = decoded({0x58000060, 0x94000040, 0xd503201f, 0xffffffff, 0xffffffff});
+    EXPECT_EQ(code.undecoded, "");
+    EXPECT_THAT(code.instructions, ElementsAre(0, 4, 8));
+    EXPECT_FALSE(code.runs_on);
+}
+
 TEST(Arm64DecodeTest, SaysThatAFunctionReadsItsOwnBytes) {
     EXPECT_TRUE(decoded({kConstantOfItsOwn.begin(), kConstantOfItsOwn.begin() + 3}).undecoded.empty());
     EXPECT_THAT(decoded(kConstantOfItsOwn).undecoded, HasSubstr("no instruction at 0x100c"));
