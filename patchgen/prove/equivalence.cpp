@@ -32,6 +32,14 @@ Equivalence::Equivalence(const program::Program& updated, const Overlay& overlay
     for (const program::Function& function : updated.functions())
         for (const program::JumpTable& table : function.jump_tables)
             tables_.emplace(table.at, &table);
+    if (!is_arm64_)
+        return;
+    for (const pe::Relocation& field : updated.relocations()) {
+        const auto target = updated.pointer_at(field.at);
+        const program::Function* function = target ? updated.function_at(*target) : nullptr;
+        if (function && *target != function->range.begin)
+            labels_[function->range.begin].insert(*target - function->range.begin);
+    }
 }
 
 Result<void> Equivalence::prove(const Goal& goal) {
@@ -151,12 +159,17 @@ Result<void> Equivalence::settle_code(const Goal& goal, const program::Function&
                 different |= kStubRegister;
         }
     }
-    const auto [pair, first] = code_pairs_.try_emplace({function.range.begin, entry}, Entries{{0, 0}});
-    if (first)
+    const auto [pair, first] = code_pairs_.try_emplace({function.range.begin, entry}, Entries{{{0, 0}}, {}});
+    if (first) {
         SUTURE_CHECK(note_code(goal, function, entry));
+        if (const auto labels = labels_.find(function.range.begin); labels != labels_.end())
+            pair->second.taken = labels->second;
+    }
     bool more = first;
-    if (is_arm64_) {
-        const auto [way, added] = pair->second.try_emplace(offset, different);
+    if (is_arm64_ && !is_branch && offset != 0) {
+        more |= pair->second.taken.insert(offset).second;
+    } else if (is_arm64_) {
+        const auto [way, added] = pair->second.ways.try_emplace(offset, different);
         more |= added || (different & ~way->second) != 0;
         way->second |= different;
     }

@@ -70,7 +70,10 @@ class Equivalence {
     /// Where the code of a function leads to outside of it, in both worlds.
     using Led = std::vector<std::pair<Rva, Place>>;
     /// Where control may enter a function: offsets, each with the registers that may then hold different values.
-    using Entries = std::map<std::uint32_t, arm64::Registers>;
+    struct Entries {
+        std::map<std::uint32_t, arm64::Registers> ways;
+        std::set<std::uint32_t> taken; ///< offsets whose address has been met
+    };
 
     /// Code of an updated function and of what stands for it.
     Result<void> compare_code(const program::Function& function, Place entry, const Entries& entries);
@@ -98,6 +101,7 @@ class Equivalence {
     std::set<Rva> patches_;                                 ///< entries of replacements in the package
     std::deque<Goal> goals_;
     std::vector<Goal> put_off_;
+    std::map<Rva, std::set<std::uint32_t>> labels_; ///< Arm64: offsets that pointers lead to, by entry
     std::map<std::tuple<Rva, Place>, Entries> code_pairs_;
     std::set<std::tuple<Rva, Place, std::uint32_t>> data_pairs_;
     std::map<Rva, std::pair<Place, std::uint32_t>> objects_;  ///< where objects of the updated image are, with size

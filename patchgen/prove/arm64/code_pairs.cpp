@@ -17,7 +17,8 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
         const auto bytes = updated_.image().bytes_at(rva, arm64::kWordSize);
         return bytes ? bytes->read<std::uint32_t>(0) : std::nullopt;
     };
-    auto comparison = arm64::compare({function, updated_code, entry, overlay_, updated_word, entries});
+    auto comparison =
+        arm64::compare({function, updated_code, entry, overlay_, updated_word, entries.ways, entries.taken});
     if (!comparison)
         return fail(std::move(comparison).error().in_image(updated_.path()).in_function(function.display_name()));
     different = comparison->different_at_tables;

@@ -43,6 +43,13 @@ class Lockstep {
         for (const auto& [offset, different] : question_.entries)
             if (offset < size_)
                 start(offset, offset == 0 ? different : different | suspects_);
+        for (const std::uint32_t offset : question_.taken) {
+            mark_join(offset);
+            if (jumps_by_register_)
+                labels_.insert(offset);
+            else
+                start(offset, suspects_);
+        }
         settle();
         // What no path has led to is entered in ways that the code does not show.
         for (std::uint32_t offset = 0; offset < size_; offset += kWordSize)
@@ -113,6 +120,7 @@ class Lockstep {
             }
             if (const auto copy = copy_of(word(offset)))
                 copies.push_back(*copy);
+            jumps_by_register_ |= flow_of(word(offset)) == Flow::anywhere;
             if (is_replaced(offset))
                 suspects_ |= 1u << 16 | 1u << 17;
         }
@@ -496,6 +504,7 @@ class Lockstep {
     std::vector<bool> is_join_;
     std::vector<bool> reached_;
     Registers suspects_ = 0;
+    bool jumps_by_register_ = false;
     std::set<std::uint32_t> switch_targets_;
     std::set<std::uint32_t> labels_;
     std::map<std::uint32_t, RegisterState> joins_;

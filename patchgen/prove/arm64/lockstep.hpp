@@ -29,6 +29,9 @@ struct Question {
     std::function<std::optional<std::uint32_t>(Rva)> updated_word;
     /// Offsets at which control may come from outside, each with the registers that may then hold different values.
     std::map<std::uint32_t, Registers> entries;
+    /// Offsets whose address is somewhere in data: where jumps by register in this function may lead, and, if it has
+    /// none, others.
+    std::set<std::uint32_t> taken;
 };
 
 /// An address of the updated image that the function makes, and what the patched code makes in its place.
