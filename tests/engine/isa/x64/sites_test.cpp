@@ -94,6 +94,7 @@ TEST(ChooseSite, TakesTheBestKindThatFits) {
         {"ret", {"c3", "", "cc cc cc cc"}, tail(1)},
         {"xor eax, eax; ret", {"31 c0 c3", "", "90 90"}, tail(3)},
         {"long nop behind", {"31 c0 c3", "", kNop10}, tail(3)},
+        {"a pad of which the far end is taken", {"c3", "", "cc cc cc cc 66 0f 1f 84"}, tail(1)},
         {"int3; ret", {"cc c3", kCc, "cc cc cc"}, tail(2)},
         {"jmp short", {"eb 20", "", "cc cc cc"}, tail(2)},
         {"ud2", {"0f 0b", "", "cc cc cc"}, tail(2)},
