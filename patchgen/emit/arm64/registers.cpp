@@ -27,6 +27,8 @@ bool may_mention(std::uint32_t word, std::uint32_t wanted) {
         return (word & 0x04000000) == 0 && is(0); // load of a literal
     if ((word & 0x1f800000) == 0x11000000 || (word & 0x1f800000) == 0x12000000 || (word & 0x1f800000) == 0x13000000)
         return is(0) || is(5); // add and logic of an immediate, bit fields
+    if ((word & 0x1e000000) == 0x0a000000)
+        return is(0) || is(5) || is(16); // add and logic of two registers, one of them shifted or extended
     if ((word & 0x3b000000) == 0x39000000)
         return is(5) || ((word & 0x04000000) == 0 && is(0)); // loads and stores with an unsigned offset
     if ((word & 0xfffff01f) == 0xd503201f)

@@ -10,6 +10,8 @@ FUNCTION(free_16_immediates_look_like_registers)
     mov x0, #0x8210
     and x0, x0, #0xffff0000
     ldr q16, [x1, #16]
+    add x0, x1, w2, sxtw
+    orr x0, x1, x2, lsl #17
     tbz x0, #16, 1f
 1:  ret
 FUNCTION(free_17_destination)

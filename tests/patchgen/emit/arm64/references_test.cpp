@@ -34,7 +34,10 @@ std::size_t branches(const std::vector<std::uint32_t>& words) {
 
 TEST(References, OfEveryKindOfChangeMakeAPackageThatIsProved) {
     for (const bool symbols : {true, false}) {
-        for (const std::string name : {"branches", "calls", "imports", "shared_page", "switches"}) {
+        for (const std::string name : {"branches", "calls", "imports", "new_global", "shared_page", "switches"}) {
+            // Without names nothing says that a variable at the end of the section is new.
+            if (name == "new_global" && !symbols)
+                continue;
             const Arm64Pair pair(name, symbols);
             EXPECT_EQ(pair.obstacle(), "") << name << (symbols ? "" : " without symbols");
         }
@@ -49,7 +52,7 @@ TEST(References, OnlyChangedFunctionsAreEmitted) {
 }
 
 TEST(References, OfAnUnchangedPairAreNoChange) {
-    for (const std::string name : {"branches", "calls", "imports", "shared_page", "switches"}) {
+    for (const std::string name : {"branches", "calls", "imports", "new_global", "shared_page", "switches"}) {
         const auto one = test::load_arm64(name, "baseline");
         const auto two = test::load_arm64(name, "baseline");
         EXPECT_TRUE(diff::compare(*one, *two).no_change()) << name;
@@ -67,6 +70,19 @@ TEST(References, ThatPartGetVeneers) {
     // adrp x16 and ldr d1, [x16, #]
     EXPECT_EQ(vectors[7] & 0x9f00001f, 0x90000010u);
     EXPECT_EQ(vectors[8] & 0xffc003ff, 0xfd400201u);
+}
+
+TEST(References, OfStoresThatPartGoThroughAFreeRegister) {
+    const auto contents = Arm64Pair("new_global").emit();
+    ASSERT_TRUE(contents) << contents.error().message();
+    const auto words = words_of(*contents, "stores");
+    ASSERT_EQ(words.size(), 16u);
+    EXPECT_EQ(words[10] & 0x9f00001f, 0x90000010u); // adrp x16
+    EXPECT_EQ(words[11] & 0xffc003ff, 0x79000200u); // strh w0, [x16, #]
+    EXPECT_EQ(words[13] & 0x9f00001f, 0x9000000bu); // adrp x11
+    EXPECT_EQ(words[14] & 0xffc003ff, 0x39c0016bu); // ldrsb w11, [x11, #]
+    ASSERT_EQ(contents->manifest.globals.size(), 1u);
+    EXPECT_EQ(contents->manifest.globals[0].name, "fresh");
 }
 
 TEST(References, OfShortBranchesToTheBaselineGetVeneers) {
