@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace suture::cli {
 
@@ -22,7 +23,8 @@ struct CreateOptions {
     std::string package; ///< empty: "<stem>_hotpatch.<ext>" in the current folder
     std::string id;
     std::uint32_t sequence = 1;
-    std::string html; ///< the report as a page; empty: none
+    std::vector<std::string> data_changes; ///< variables whose initial value may differ
+    std::string html;                      ///< the report as a page; empty: none
 };
 int create(const CreateOptions& options, const Output& output);
 
@@ -41,6 +43,7 @@ int inspect(const InspectOptions& options, const Output& output);
 struct ProveOptions {
     ImagePair images;
     std::string package;
+    std::vector<std::string> data_changes; ///< variables whose initial value may differ
 };
 int prove(const ProveOptions& options, const Output& output);
 

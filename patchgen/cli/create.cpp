@@ -26,13 +26,21 @@ Result<Bytes> make_package(const LoadedPair& pair, const diff::ChangeSet& change
                emit::emit(*pair.baseline, *pair.updated, changes, {options.id, options.sequence, {}}));
     SUTURE_TRY(Bytes bytes, package::write_package(contents));
     progress.begin(Phase::prove, "proving the package");
-    SUTURE_TRY(outcome.proof, prove::prove(*pair.baseline, *pair.updated, bytes));
+    SUTURE_TRY(outcome.proof, prove::prove(*pair.baseline, *pair.updated, bytes, options.data_changes));
     return bytes;
 }
 
 bool same_file(const std::string& a, const std::string& b) {
     std::error_code ignored;
     return fs::equivalent(a, b, ignored);
+}
+
+Error not_allowed(const program::Program& updated, const std::string& name) {
+    const std::string_view why =
+        program::data_called(updated, name)
+            ? "its initial value is the baseline's, or another change speaks against a hotpatch"
+            : "no variable is called that, or several are, which +0xRVA tells apart";
+    return Error(Code::data_not_changed, fmt::format("{}: {}", name, why)).in_image(updated.path());
 }
 
 Result<void> write_page(const std::string& path, const Report& report, const LoadedPair& pair,
@@ -79,7 +87,9 @@ int create(const CreateOptions& options, const Output& output) {
     if (!pair)
         return progress.reset(), report_error(pair.error(), output);
     progress->begin(Phase::compare, "matching and comparing functions");
-    const diff::ChangeSet changes = diff::compare(*pair->baseline, *pair->updated);
+    const diff::ChangeSet changes = diff::compare(*pair->baseline, *pair->updated, {options.data_changes});
+    if (!changes.not_allowed.empty())
+        return progress.reset(), report_error(not_allowed(*pair->updated, changes.not_allowed.front()), output);
     if (!changes.refusals.empty()) {
         outcome.kind = Outcome::Kind::refused;
         outcome.reasons = changes.refusals;

@@ -58,6 +58,16 @@ int run(int argc, char** argv) {
     create_command->add_option("--html", create_options.html, "Write the report as a page for a browser to FILE")
         ->type_name("FILE");
 
+    const auto add_data_changes = [](CLI::App& command, std::vector<std::string>& names) {
+        command
+            .add_option("--allow-data-change", names,
+                        "The process may keep its value of this variable; again for others")
+            ->type_name("NAME|+0xRVA")
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    };
+    add_data_changes(*create_command, create_options.data_changes);
+
     CheckOptions check_options;
     auto* check_command = app.add_subcommand("check", "Tell for each function whether it can be redirected");
     check_command->add_option("IMAGE", check_options.image, "A PE image")->required();
@@ -74,6 +84,7 @@ int run(int argc, char** argv) {
     add_images(*prove_command, prove_options.images);
     prove_command->add_option("PACKAGE", prove_options.package, "A hotpatch")->required();
     add_symbols(*prove_command, prove_options.images);
+    add_data_changes(*prove_command, prove_options.data_changes);
 
     for (auto* command : {create_command, check_command, inspect_command, prove_command})
         add_output_options(*command, output);

@@ -12,7 +12,7 @@ Result<prove::Proof> run_proof(const ProveOptions& options, const Output& output
     SUTURE_TRY(const Bytes package, read_file(options.package, package::kMaxFileSize));
     SUTURE_TRY(const LoadedPair pair, load_pair(options.images, progress));
     progress.begin(Phase::prove, "proving");
-    return prove::prove(*pair.baseline, *pair.updated, package);
+    return prove::prove(*pair.baseline, *pair.updated, package, options.data_changes);
 }
 
 } // namespace

@@ -84,6 +84,10 @@ struct Counts {
 struct ChangeSet {
     Counts counts;
     std::vector<Change> changes; ///< ascending by updated RVA, then baseline RVA
+    /// What would be a refusal, but is allowed by its name: ascending by place.
+    std::vector<Error> allowed;
+    /// Names that were to allow a change and do not: there is none, it cannot be allowed, or the name is not unique.
+    std::vector<std::string> not_allowed;
     std::vector<Error> refusals; ///< reasons that concern the whole image or a function; empty: a package can be made
     std::vector<EmittedFunction> functions; ///< ascending by updated entry; empty where nothing changed
     std::vector<EmittedData> data;          ///< ascending by object
@@ -93,7 +97,14 @@ struct ChangeSet {
     bool no_change() const { return functions.empty() && refusals.empty(); }
 };
 
+/// What may differ although it is not the package that brings it.
+struct Allowances {
+    /// Variables whose initial value may differ: the process keeps the value it has. The name of a data object of the
+    /// updated image that no other one has, or "+0x" and its RVA in hexadecimal.
+    std::vector<std::string> data_changes;
+};
+
 /// Compares two programs. Deterministic. Never fails: what cannot be decided is a refusal in the result.
-ChangeSet compare(const program::Program& baseline, const program::Program& updated);
+ChangeSet compare(const program::Program& baseline, const program::Program& updated, const Allowances& allowances = {});
 
 } // namespace suture::diff

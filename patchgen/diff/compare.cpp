@@ -3,6 +3,7 @@
 #include "patchgen/diff/function_diff.hpp"
 #include "patchgen/diff/image_checks.hpp"
 #include "patchgen/diff/sites.hpp"
+#include "patchgen/diff/type_checks.hpp"
 
 #include <fmt/format.h>
 
@@ -18,8 +19,8 @@ using program::Use;
 
 class Comparison {
   public:
-    Comparison(const program::Program& baseline, const program::Program& updated)
-        : pairing_(baseline, updated), contents_(pairing_), old_(baseline), new_(updated) {}
+    Comparison(const program::Program& baseline, const program::Program& updated, const Allowances& allowances)
+        : pairing_(baseline, updated), contents_(pairing_), old_(baseline), new_(updated), allowances_(allowances) {}
 
     ChangeSet run() {
         result_.counts.baseline = old_.functions().size();
@@ -38,7 +39,10 @@ class Comparison {
         spread_changes();
         count();
         result_.refusals = check_images(pairing_, contents_, changed_);
+        apply_allowances();
+        std::ranges::move(check_types(pairing_, changed_), std::back_inserter(result_.refusals));
         check_folding();
+        check_conflicts();
         find_parts();
         emit();
         check_leftovers();
@@ -109,6 +113,28 @@ class Comparison {
                                        .in_function(function.display_name()));
     }
 
+    /// Of what check_images() refuses. A variable that is larger, or that nothing shows the place of, cannot be
+    /// allowed.
+    void apply_allowances() {
+        for (const std::string& name : allowances_.data_changes) {
+            const program::DataObject* object = program::data_called(new_, name);
+            const auto is_meant = [&](const Error& error) {
+                return object && error.code() == Code::data_initial_value_changed &&
+                       error.place().rva == object->range.begin;
+            };
+            const auto found = std::ranges::find_if(result_.refusals, is_meant);
+            const bool again = std::ranges::any_of(result_.allowed, is_meant);
+            if (found == result_.refusals.end()) {
+                if (!again)
+                    result_.not_allowed.push_back(name);
+                continue;
+            }
+            result_.allowed.push_back(std::move(*found));
+            result_.refusals.erase(found);
+        }
+        std::ranges::stable_sort(result_.allowed, {}, [](const Error& error) { return error.place().rva; });
+    }
+
     /// One address that is several functions can only be redirected for all of them.
     void check_folding() {
         for (const auto& [b, u] : changed_) {
@@ -128,6 +154,23 @@ class Comparison {
                                        pairing_.old_function(other).display_name(),
                                        pairing_.old_function(other).range.begin.value));
         }
+    }
+
+    /// Sources that disagree about a function, be it on where it ends alone, leave open what has to be replaced. Where
+    /// it did not change that does no harm: all code is compared, whichever function it is said to belong to.
+    void check_conflicts() {
+        const auto statement_on = [](const program::Program& program, const Function& function) {
+            for (const program::Conflict& conflict : program.conflicts())
+                if (function.range.contains(conflict.at) ||
+                    (conflict.other && function.range.contains(*conflict.other)))
+                    return fmt::format("at +0x{:x}, {}", conflict.at.value, conflict.detail);
+            return std::string();
+        };
+        for (const auto& [b, u] : changed_)
+            if (const auto said = statement_on(old_, pairing_.old_function(b)); !said.empty())
+                refuse(u, Code::match_ambiguous, "in the baseline, " + said);
+            else if (const auto also = statement_on(new_, pairing_.new_function(u)); !also.empty())
+                refuse(u, Code::match_ambiguous, also);
     }
 
     /// Changed functions that in the baseline nothing but jumps of changed functions enters: separated parts of them,
@@ -258,6 +301,7 @@ class Comparison {
     Contents contents_;
     const program::Program& old_;
     const program::Program& new_;
+    const Allowances& allowances_;
     std::map<Edge, FunctionDiff> diffs_;
     std::set<Edge> changed_;
     std::set<std::uint32_t> parts_;                ///< updated functions
@@ -288,7 +332,7 @@ ChangeSet compare_without_code(const program::Program& baseline, const program::
     return result;
 }
 
-ChangeSet compare(const program::Program& baseline, const program::Program& updated) {
+ChangeSet compare(const program::Program& baseline, const program::Program& updated, const Allowances& allowances) {
     if (auto unrelated = check_related(baseline, updated)) {
         ChangeSet result;
         result.counts.baseline = baseline.functions().size();
@@ -298,7 +342,7 @@ ChangeSet compare(const program::Program& baseline, const program::Program& upda
     }
     if (baseline.functions().empty() && updated.functions().empty())
         return compare_without_code(baseline, updated);
-    return Comparison(baseline, updated).run();
+    return Comparison(baseline, updated, allowances).run();
 }
 
 } // namespace suture::diff

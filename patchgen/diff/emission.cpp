@@ -22,6 +22,8 @@ namespace {
 constexpr std::uint32_t kMaxUnknownExtent = 1u << 20;
 /// Largest alignment that data is taken to need: that of the widest vector registers.
 constexpr std::uint32_t kMaxAlignment = 64;
+/// Smallest access, in bytes, that may have to be aligned.
+constexpr std::uint32_t kSmallestVector = 16;
 
 /// Data objects of the updated image that are copied, joined where what is copied must stay together.
 class Copies {
@@ -287,6 +289,10 @@ class Collector {
                 refuse(owner, Code::data_resized,
                        fmt::format("{} reaches over {} bytes, in the baseline over {}",
                                    describe_target(object.range.begin), needed, room));
+            if (!as_aligned(counterpart.baseline + place.offset, target, size))
+                refuse(owner, Code::data_unmapped,
+                       fmt::format("{} is accessed {} bytes at a time, and lies at no multiple of that in the baseline",
+                                   describe_target(target), size));
             return ToBaseline{counterpart.baseline + place.offset};
         }
         case Counterpart::Kind::fresh:
@@ -297,6 +303,12 @@ class Collector {
         }
         refuse(owner, Code::data_unmapped, fmt::format("{}: {}", describe_target(target), counterpart.detail));
         return ToBaseline{};
+    }
+
+    /// Vector instructions that want their operand aligned fault where it is not.
+    static bool as_aligned(Rva baseline, Rva updated, std::uint32_t size) {
+        return size < kSmallestVector || !std::has_single_bit(size) || updated.value % size != 0 ||
+               baseline.value % size == 0;
     }
 
     /// Bytes from `at` to the end of the object, with the unnamed addresses behind it that may lie inside it.
@@ -336,12 +348,14 @@ class Collector {
         const Counterpart& counterpart = pairing_.data.counterpart(place.index);
         if (counterpart.kind == Counterpart::Kind::paired) {
             const Rva baseline = counterpart.baseline + place.offset;
-            if (pairing_.baseline.at(baseline).kind == PlaceKind::data && contents_.same(baseline, target, size))
+            if (pairing_.baseline.at(baseline).kind == PlaceKind::data && as_aligned(baseline, target, size) &&
+                contents_.same(baseline, target, size))
                 return baseline;
         }
         for (const std::uint32_t candidate : pairing_.data.votes(place.index)) {
             const RvaRange range = old_.data()[candidate].range;
-            if (place.offset < range.size && contents_.same(range.begin + place.offset, target, size))
+            if (place.offset < range.size && as_aligned(range.begin + place.offset, target, size) &&
+                contents_.same(range.begin + place.offset, target, size))
                 return range.begin + place.offset;
         }
         return std::nullopt;

@@ -116,13 +116,16 @@ std::vector<Start> find_starts(const Evidence& evidence, std::vector<Conflict>& 
             conflicts.push_back(
                 {candidate.best.at,
                  fmt::format("{} has a function inside the one that {} has at 0x{:x}", words_for(candidate.best.source),
-                             words_for(before->sized.source), before->best.at.value)});
+                             words_for(before->sized.source), before->best.at.value),
+                 before->best.at});
         const bool is_symbol = candidate.best.source == Source::pdb || candidate.best.source == Source::coff;
         if (inside && !is_symbol)
             continue;
         if (candidate.sized.source == Source::pdb && candidate.unwound > candidate.sized.size)
-            conflicts.push_back({candidate.best.at, fmt::format("0x{:x} bytes by the PDB, 0x{:x} by the unwind data",
-                                                                candidate.sized.size, candidate.unwound)});
+            conflicts.push_back({candidate.best.at,
+                                 fmt::format("0x{:x} bytes by the PDB, 0x{:x} by the unwind data", candidate.sized.size,
+                                             candidate.unwound),
+                                 std::nullopt});
         kept.push_back(candidate);
     }
 

@@ -24,6 +24,7 @@ class BuiltProgram final : public Program {
     const pe::LoadConfig& load_config() const override { return load_config_; }
     std::span<const Conflict> conflicts() const override { return conflicts_; }
     std::string_view symbol_source() const override;
+    const Types* types() const override { return symbols_ ? symbols_->types.get() : nullptr; }
     std::span<const RvaRange> pads() const override { return pads_; }
     std::vector<std::uint32_t> inner_targets(const Function& function) const override;
 

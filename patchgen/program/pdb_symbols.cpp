@@ -94,12 +94,14 @@ class Reader {
     Result<Symbols> read(const pe::DebugInfo& debug) {
         SUTURE_CHECK(check_identity(debug));
         SUTURE_TRY(const ByteView types, container_.stream(pdb::StreamTPI));
-        types_ = PdbTypeSizes(types);
+        types_ = std::make_shared<PdbTypes>(types);
         SUTURE_TRY(const ByteView records, container_.stream(header_.SymRecordStreamIndex));
         SUTURE_CHECK(take_records(records, 0));
         SUTURE_CHECK(take_modules());
         take_contributions();
         choose_names();
+        types_->finish();
+        symbols_.types = types_;
         settle(symbols_);
         return std::move(symbols_);
     }
@@ -153,6 +155,7 @@ class Reader {
             const auto records = stream.slice(0, module->SymBytes);
             if (!records || records->size() < 4)
                 return unreadable("the symbols of a PDB module do not fit");
+            function_.reset();
             SUTURE_CHECK(take_records(*records, 4)); // a signature comes first
         }
         return {};
@@ -180,11 +183,16 @@ class Reader {
         case cv::S_LPROC32_ID: {
             SUTURE_TRY(const auto proc, as<cv::ProcSym>(record));
             const bool global = kind == cv::S_GPROC32 || kind == cv::S_GPROC32_ID;
+            function_ = place(proc.Segment, proc.CodeOffset);
+            // What the others have is in another stream.
+            if (function_ && (kind == cv::S_GPROC32 || kind == cv::S_LPROC32))
+                types_->add_use(proc.FunctionType.getIndex(), PdbTypes::Use::signature, *function_);
             return take(proc.Segment, proc.CodeOffset, proc.CodeSize, proc.Name, SymbolKind::function,
                         global ? Scope::global : Scope::local);
         }
         case cv::S_THUNK32: {
             SUTURE_TRY(const auto thunk, as<cv::Thunk32Sym>(record));
+            function_.reset();
             return take(thunk.Segment, thunk.Offset, thunk.Length, thunk.Name, SymbolKind::function, Scope::global);
         }
         case cv::S_PUB32: {
@@ -196,17 +204,57 @@ class Reader {
         case cv::S_GDATA32:
         case cv::S_LDATA32: {
             SUTURE_TRY(const auto data, as<cv::DataSym>(record));
-            return take(data.Segment, data.DataOffset, types_.size_of(data.Type.getIndex()), data.Name,
+            use_in_data(data.Type.getIndex(), place(data.Segment, data.DataOffset));
+            return take(data.Segment, data.DataOffset, types_->size_of(data.Type.getIndex()), data.Name,
                         SymbolKind::data, kind == cv::S_GDATA32 ? Scope::global : Scope::local);
         }
         case cv::S_GTHREAD32:
         case cv::S_LTHREAD32: {
             SUTURE_TRY(const auto data, as<cv::ThreadLocalDataSym>(record));
-            return take(data.Segment, data.DataOffset, types_.size_of(data.Type.getIndex()), data.Name,
+            use_in_data(data.Type.getIndex(), place(data.Segment, data.DataOffset));
+            return take(data.Segment, data.DataOffset, types_->size_of(data.Type.getIndex()), data.Name,
                         SymbolKind::data, kind == cv::S_GTHREAD32 ? Scope::global : Scope::local);
         }
         default:
+            take_type_use(kind, bytes);
             return {};
+        }
+    }
+
+    /// A variable that the linker removed has no place, and holds nothing.
+    void use_in_data(std::uint32_t type, std::optional<Rva> at) {
+        if (at)
+            types_->add_use(type, PdbTypes::Use::data, *at);
+    }
+
+    /// What records say of types, behind their length and kind. There are many of them, so they are not read in full.
+    void take_type_use(cv::SymbolKind kind, ByteView bytes) {
+        const auto type_at = [&](std::uint64_t offset) { return bytes.read<std::uint32_t>(offset).value_or(0); };
+        const auto use = [&](std::uint32_t type, PdbTypes::Use how) {
+            if (function_)
+                types_->add_use(type, how, *function_);
+        };
+        switch (kind) {
+        case cv::S_LOCAL: {
+            constexpr std::uint16_t kIsParameter = 1;
+            const bool parameter = (bytes.read<std::uint16_t>(8).value_or(0) & kIsParameter) != 0;
+            return use(type_at(4), parameter ? PdbTypes::Use::parameter : PdbTypes::Use::local);
+        }
+        case cv::S_REGISTER:
+            return use(type_at(4), PdbTypes::Use::local);
+        case cv::S_FILESTATIC:
+            return use(type_at(4), PdbTypes::Use::data);
+        case cv::S_BPREL32:
+        case cv::S_REGREL32:
+            return use(type_at(8), PdbTypes::Use::local);
+        case cv::S_HEAPALLOCSITE: // offset, section, length of the call
+            return use(type_at(12), PdbTypes::Use::allocation);
+        case cv::S_UDT:
+            if (const auto name = bytes.c_string(8, kMaxSymbolName))
+                types_->add_alias(type_at(4), *name);
+            return;
+        default:
+            return;
         }
     }
 
@@ -300,7 +348,8 @@ class Reader {
 
     Container& container_;
     const pe::Image& image_;
-    PdbTypeSizes types_;
+    std::shared_ptr<PdbTypes> types_;
+    std::optional<Rva> function_; ///< that the records at hand belong to
     ByteView dbi_;
     pdb::DbiStreamHeader header_{};
     std::vector<Named> found_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace suture::program {
 
@@ -92,6 +93,24 @@ std::optional<Rva> Program::pointer_at(Rva field) const {
     if (rva > image().size_of_image())
         return std::nullopt;
     return Rva{static_cast<std::uint32_t>(rva)};
+}
+
+const DataObject* data_called(const Program& program, std::string_view name) {
+    if (name.starts_with("+0x")) {
+        std::uint32_t rva = 0;
+        const auto [end, error] = std::from_chars(name.data() + 3, name.data() + name.size(), rva, 16);
+        const DataObject* object = program.data_at(Rva{rva});
+        const bool is_rva = error == std::errc{} && end == name.data() + name.size();
+        return is_rva && object && object->range.begin == Rva{rva} ? object : nullptr;
+    }
+    const DataObject* found = nullptr;
+    for (const DataObject& object : program.data())
+        if (std::ranges::find(object.names, name) != object.names.end()) {
+            if (found)
+                return nullptr;
+            found = &object;
+        }
+    return found;
 }
 
 } // namespace suture::program

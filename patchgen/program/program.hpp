@@ -6,6 +6,7 @@
 #include "engine/pe/load_config.hpp"
 #include "engine/pe/relocations.hpp"
 #include "engine/pe/runtime_functions.hpp"
+#include "patchgen/program/types.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -133,7 +134,8 @@ struct DataObject {
 /// Functions on which sources disagree.
 struct Conflict {
     Rva at;
-    std::string detail; ///< what each source says
+    std::string detail;       ///< what each source says
+    std::optional<Rva> other; ///< entry of the other function, where it is about two
 };
 
 /// How to read an image.
@@ -171,6 +173,8 @@ class Program {
     virtual std::span<const Conflict> conflicts() const = 0;
     /// "pdb", "coff" or "image": what names came from.
     virtual std::string_view symbol_source() const = 0;
+    /// Types of the PDB; nullptr where there is none: other symbols say nothing of types.
+    virtual const Types* types() const { return nullptr; }
 
     /// The function whose range holds `rva`, or nullptr.
     const Function* function_at(Rva rva) const;
@@ -187,5 +191,9 @@ class Program {
     /// tables, pointers in data, unwind scopes), ascending, 0 excluded.
     virtual std::vector<std::uint32_t> inner_targets(const Function& function) const = 0;
 };
+
+/// The data object that is called `name` ("+0x" and the RVA in hexadecimal where it has no name), if only one is;
+/// else nullptr.
+const DataObject* data_called(const Program& program, std::string_view name);
 
 } // namespace suture::program

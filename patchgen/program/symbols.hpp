@@ -26,6 +26,7 @@ struct Symbols {
     Source source = Source::coff;
     std::vector<Symbol> list;            ///< ascending, no repetition
     std::vector<RvaRange> contributions; ///< what each input section of the linker became; ascending, not overlapping
+    std::shared_ptr<const Types> types;  ///< nullptr: it says nothing of types
 };
 
 /// Most symbols that are taken from a file: ten times those of the largest browsers' libraries.

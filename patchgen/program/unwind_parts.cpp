@@ -63,7 +63,7 @@ std::vector<UnwindPart> unwind_parts_of(const pe::Image& image, std::span<const 
     for (const auto& entry : entries) {
         const auto root = root_of(image, entry);
         if (!root)
-            conflicts.push_back({entry.range.begin, "its unwind data cannot be read: " + root.error().detail()});
+            conflicts.push_back({entry.range.begin, "its unwind data cannot be read: " + root.error().detail(), {}});
         const Rva begin = root.value_or(entry.range.begin);
         if (begin != entry.range.begin && !parts.empty() && parts.back().root == begin &&
             parts.back().range.end() == entry.range.begin.value) {

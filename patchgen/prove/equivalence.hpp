@@ -27,7 +27,8 @@ struct Goal {
 /// goals: each pair is compared, and what its two sides refer to becomes a goal. Holds if no pair is found different.
 class Equivalence {
   public:
-    Equivalence(const program::Program& updated, const Overlay& overlay);
+    /// `may_differ`: variables of the updated image whose initial value need not be the baseline's.
+    Equivalence(const program::Program& updated, const Overlay& overlay, std::set<Rva> may_differ);
 
     /// Compares a pair, and all that follows from it. Error: proof_failed.
     Result<void> prove(const Goal& goal);
@@ -96,6 +97,7 @@ class Equivalence {
     const program::Program& updated_;
     const Overlay& overlay_;
     bool is_arm64_;
+    std::set<Rva> may_differ_;
     std::map<Rva, const package::Replacement*> redirected_; ///< by baseline entry
     std::map<Rva, const program::JumpTable*> tables_;       ///< of the updated image by begin
     std::set<Rva> patches_;                                 ///< entries of replacements in the package

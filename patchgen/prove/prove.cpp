@@ -24,8 +24,9 @@ constexpr std::array<std::uint8_t, 4> kArm64Trap{0x00, 0x00, 0x3e, 0xd4};
 
 class Proving {
   public:
-    Proving(const Program& baseline, const Program& updated, const Overlay& overlay)
-        : baseline_(baseline), updated_(updated), overlay_(overlay), equivalence_(updated, overlay) {}
+    Proving(const Program& baseline, const Program& updated, const Overlay& overlay, std::set<Rva> data_changes)
+        : baseline_(baseline), updated_(updated), overlay_(overlay),
+          equivalence_(updated, overlay, std::move(data_changes)) {}
 
     Result<Proof> run() {
         SUTURE_CHECK(prove_entries());
@@ -173,14 +174,22 @@ class Proving {
 
 } // namespace
 
-Result<Proof> prove(const Program& baseline, const Program& updated, ByteView package) {
+Result<Proof> prove(const Program& baseline, const Program& updated, ByteView package,
+                    std::span<const std::string> data_changes) {
     SUTURE_TRY(const package::Package parsed, package::Package::parse(package));
     if (updated.image().machine() != baseline.image().machine())
         return fail(Code::proof_failed, "baseline and updated image are for different machines");
     SUTURE_CHECK(check_manifest(baseline, parsed.manifest()));
     SUTURE_CHECK(check_sites(baseline, parsed.manifest()));
     SUTURE_TRY(const Overlay overlay, Overlay::make(baseline, parsed));
-    return Proving(baseline, updated, overlay).run();
+    std::set<Rva> may_differ;
+    for (const std::string& name : data_changes) {
+        const program::DataObject* variable = program::data_called(updated, name);
+        if (!variable || !variable->writable)
+            return fail(Error(Code::data_not_changed, name).in_image(updated.path()));
+        may_differ.insert(variable->range.begin);
+    }
+    return Proving(baseline, updated, overlay, std::move(may_differ)).run();
 }
 
 } // namespace suture::prove

@@ -30,11 +30,8 @@ Json change_json(const ReportedChange& reported) {
 } // namespace
 
 Json proof_json(const prove::Proof& proof) {
-    return {{"replaced", proof.replaced},
-            {"emitted", proof.emitted},
-            {"unchanged", proof.unchanged},
-            {"references", proof.references},
-            {"data_bytes", proof.data_bytes}};
+    return {{"replaced", proof.replaced},     {"emitted", proof.emitted},       {"unchanged", proof.unchanged},
+            {"references", proof.references}, {"data_bytes", proof.data_bytes}, {"allowed", proof.allowed}};
 }
 
 Json report_json(const Report& report) {
@@ -59,6 +56,12 @@ Json report_json(const Report& report) {
     json["reasons"] = Json::array();
     for (const Error& reason : outcome.reasons)
         json["reasons"].push_back(json_of(reason));
+    json["allowed"] = Json::array();
+    for (const Error& allowed : report.allowed)
+        json["allowed"].push_back(json_of(allowed));
+    json["conflicts"] = Json::array();
+    for (const auto& [image, conflict] : report.conflicts)
+        json["conflicts"].push_back({{"image", image}, {"rva", conflict.at.value}, {"detail", conflict.detail}});
     json["proof"] = outcome.proof ? proof_json(*outcome.proof) : Json(nullptr);
     return json;
 }

@@ -101,8 +101,13 @@ std::optional<std::string> first_difference(const std::vector<CodeLine>& before,
 
 Report make_report(const program::Program& baseline, const program::Program& updated, const diff::ChangeSet& changes,
                    Outcome outcome) {
-    Report report{baseline.image().machine(), image_of(baseline), image_of(updated), changes.counts, {},
-                  std::move(outcome)};
+    Report report{
+        baseline.image().machine(), image_of(baseline), image_of(updated), changes.counts, {}, changes.allowed, {},
+        std::move(outcome)};
+    for (const program::Conflict& conflict : baseline.conflicts())
+        report.conflicts.push_back({"baseline", conflict});
+    for (const program::Conflict& conflict : updated.conflicts())
+        report.conflicts.push_back({"updated", conflict});
     if (changes.changes.empty())
         return report;
     const Counterparts counterparts(baseline, updated, changes);

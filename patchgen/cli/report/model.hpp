@@ -33,6 +33,12 @@ struct ReportedChange {
     std::vector<std::string> facts;
 };
 
+/// What sources disagree on in one of the images.
+struct ReportedConflict {
+    std::string_view image; ///< "baseline" or "updated"
+    program::Conflict conflict;
+};
+
 /// Everything that is told of one run of `patchgen create`. Terminal, JSON and page show this, and nothing else.
 struct Report {
     Machine machine = Machine::x64;
@@ -40,6 +46,8 @@ struct Report {
     ReportedImage updated;
     diff::Counts counts;
     std::vector<ReportedChange> changes; ///< in the order of the comparison
+    std::vector<Error> allowed;          ///< what would be reasons to refuse, but was allowed
+    std::vector<ReportedConflict> conflicts;
     Outcome outcome;
 };
 

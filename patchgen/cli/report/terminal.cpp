@@ -51,6 +51,7 @@ class Text {
             functions(verdict);
         if (report_.outcome.kind == Outcome::Kind::package)
             redirects();
+        allowed();
         reasons();
         result();
         return std::move(text_);
@@ -130,6 +131,15 @@ class Text {
         text_ += fmt::format("\n{}\n", styled(Style::bold, "redirected by"));
         for (const auto& [kind, count] : sites)
             text_ += fmt::format("  {:<14} {:>5}  {}\n", isa::name_of(kind), count, dim(explain(kind)));
+    }
+
+    void allowed() {
+        if (report_.allowed.empty())
+            return;
+        text_ += fmt::format("\n{} {}\n", styled(Style::bold, "allowed:"),
+                             "variables that start with another value; the process keeps the one it has");
+        for (const Error& error : report_.allowed)
+            one_case(error);
     }
 
     void reasons() {
