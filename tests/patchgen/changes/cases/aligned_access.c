@@ -2,12 +2,15 @@
 #include "../case.h"
 
 typedef float Vector __attribute__((vector_size(16)));
-EXPORT char first, second, third;
+#define SHARED __attribute__((section("shared")))
+
+EXPORT SHARED int first = 1;
 #if UPDATED
-static __attribute__((aligned(16))) float row[4];
+SHARED __attribute__((aligned(16))) float row[4] = {1};
 #else
-static __attribute__((aligned(4))) float row[4];
+SHARED __attribute__((aligned(4))) float row[4] = {1};
 #endif
+
 EXPORT float *row_of(void) {
     return row;
 }
