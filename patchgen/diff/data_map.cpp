@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <unordered_map>
 
 namespace suture::diff {
@@ -21,6 +22,8 @@ constexpr std::uint32_t kNone = ~0u;
 constexpr std::uint32_t kMany = ~0u - 1;
 /// Most bytes between two objects that are taken for alignment.
 constexpr std::uint32_t kMaxPadding = 32;
+/// Largest alignment of a variable, in bytes: a line of the cache.
+constexpr std::uint32_t kMaxAlignment = 64;
 
 void insert_sorted(std::vector<std::uint32_t>& list, std::uint32_t value) {
     const auto at = std::lower_bound(list.begin(), list.end(), value);
@@ -53,6 +56,7 @@ DataMap::DataMap(const match::Places& baseline, const match::Places& updated, co
     by_names();
     by_votes();
     by_place();
+    unmake_shifted();
     for (std::uint32_t u = 0; u < updated_.size(); ++u)
         if (to_baseline_[u] != kNone)
             counterparts_[u] = {Counterpart::Kind::paired, baseline_[to_baseline_[u]].range.begin, {}};
@@ -233,6 +237,43 @@ void DataMap::by_place() {
         if (same)
             for (std::uint32_t i = 0; i < length; ++i)
                 pair(b + i, u + i);
+    }
+}
+
+/// Without a name, an address that lies further behind its neighbour than in the baseline may be another place inside
+/// of the neighbour rather than a variable that moved, and code with equal bytes then means something else. Only
+/// alignment moves one and not the other.
+void DataMap::unmake_shifted() {
+    const pe::Image& image = updated_places_.program().image();
+    const pe::Image& old_image = baseline_places_.program().image();
+    std::vector<std::uint32_t> shifted;
+    for (std::uint32_t u = 1; u < updated_.size(); ++u) {
+        const std::uint32_t b = to_baseline_[u];
+        if (b == kNone || b == 0 || to_baseline_[u - 1] != b - 1 || !updated_[u].writable ||
+            !updated_[u].names.empty() || !baseline_[b].names.empty() || updated_[u - 1].size_known ||
+            baseline_[b - 1].size_known)
+            continue;
+        const Rva at = updated_[u].range.begin;
+        const Rva old_at = baseline_[b].range.begin;
+        const Rva before = updated_[u - 1].range.begin;
+        const Rva old_before = baseline_[b - 1].range.begin;
+        if (image.section_at(at) != image.section_at(before) ||
+            old_image.section_at(old_at) != old_image.section_at(old_before))
+            continue;
+        const std::uint32_t distance = at - before;
+        const std::uint32_t old_distance = old_at - old_before;
+        const std::uint32_t alignment =
+            std::min(kMaxAlignment, std::uint32_t{1} << std::countr_zero(at.value | old_at.value | kMaxAlignment));
+        const std::uint32_t shift = std::max(distance, old_distance) - std::min(distance, old_distance);
+        if (shift == 0 || (shift < alignment && before.value % alignment != old_before.value % alignment))
+            continue;
+        counterparts_[u].detail = fmt::format("it lies 0x{:x} bytes behind what is before it, and lay 0x{:x} behind it",
+                                              distance, old_distance);
+        shifted.push_back(u);
+    }
+    for (const std::uint32_t u : shifted) {
+        to_updated_[to_baseline_[u]] = kNone;
+        to_baseline_[u] = kNone;
     }
 }
 

@@ -42,6 +42,7 @@ class DataMap {
     void by_names();
     void by_votes();
     void by_place();
+    void unmake_shifted();
     void by_enclosing_objects();
     void by_enclosing_object(std::uint32_t updated, std::uint32_t before, std::uint32_t after);
     bool compatible(std::uint32_t baseline, std::uint32_t updated) const;

@@ -33,7 +33,7 @@ std::vector<UnwindPart> parts_of_arm64(const pe::Image& image, std::span<const p
     for (const auto& entry : entries) {
         const auto info = pe::unwind_info_arm64_of(image, entry);
         if (!info)
-            conflicts.push_back({entry.range.begin, "its unwind data cannot be read: " + info.error().detail()});
+            conflicts.push_back({entry.range.begin, "its unwind data cannot be read: " + info.error().detail(), {}});
         if (info && info->fragment && !parts.empty() && parts.back().range.end() == entry.range.begin.value)
             parts.back().range.size += entry.range.size;
         else
