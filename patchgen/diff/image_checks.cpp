@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 namespace suture::diff {
 
@@ -150,12 +151,36 @@ class Checker {
         }
         if (before.content.size != 0 && bytes(old_, before.content) != bytes(new_, after.content))
             refuse(Code::tls_changed, at, "the initial values differ");
+        thread_local_places(before.content, after.content);
         for (const pe::Relocation& field : pairing_.baseline.relocations_in(before.content))
             if (!contents_.same_pointers(field.at, after.content.begin + (field.at - before.content.begin)))
                 refuse(Code::tls_changed, at, "an initial pointer leads elsewhere");
         if (!std::equal(before.callbacks.begin(), before.callbacks.end(), after.callbacks.begin(),
                         after.callbacks.end(), [&](Rva a, Rva b) { return same_code_at(a, b); }))
             refuse(Code::tls_changed, at, "the callbacks differ");
+    }
+
+    /// Code refers to thread-local variables by their offset alone: where they change places, all that uses them
+    /// changes, and finds in the threads there are what belongs to another one.
+    void thread_local_places(RvaRange before, RvaRange after) {
+        const auto places_of = [](const program::Program& program, RvaRange content) {
+            std::map<std::string_view, std::set<std::uint32_t>> places;
+            for (const DataObject& object : program.data())
+                if (content.contains(object.range.begin))
+                    for (const std::string& name : object.names)
+                        places[name].insert(object.range.begin - content.begin);
+            return places;
+        };
+        const auto old_places = places_of(old_, before);
+        for (const auto& [name, places] : places_of(new_, after)) {
+            const auto found = old_places.find(name);
+            if (found == old_places.end() ? !old_places.empty() : found->second != places)
+                return refuse(Code::tls_changed, after.begin + *places.begin(),
+                              found == old_places.end() ? fmt::format("{} is new", name)
+                                                        : fmt::format("{} lies at +0x{:x}, lay at +0x{:x}", name,
+                                                                      *places.begin(), *found->second.begin()),
+                              std::string(name));
+        }
     }
 
     /// Functions that a list of initialisers names.

@@ -18,6 +18,8 @@ namespace {
 
 /// Most types of which it is looked for whether their objects can be gone: each costs a look at all types.
 constexpr std::size_t kMaxExamined = 16;
+/// Most types that are compared member by member; beyond that, another hash is another layout.
+constexpr std::size_t kMaxCompared = 1024;
 /// Most types that are told of one by one.
 constexpr std::size_t kMaxReported = 16;
 
@@ -66,7 +68,9 @@ class TypeChecker {
             for (const TypeLayout& come : after) {
                 if (!lacks(before, come))
                     continue;
-                difference = layout_difference(*old_.types(), gone, *new_.types(), come);
+                difference = ++compared_ > kMaxCompared
+                                 ? std::optional<std::string>("too many types differ to look at it")
+                                 : layout_difference(*old_.types(), gone, *new_.types(), come);
                 if (!difference)
                     break;
             }
@@ -160,6 +164,7 @@ class TypeChecker {
     const program::Program& new_;
     std::set<std::uint32_t> changed_; ///< functions of the baseline
     std::vector<Error> refusals_;
+    std::size_t compared_ = 0;
     std::size_t examined_ = 0;
     std::size_t unreported_ = 0;
 };

@@ -16,6 +16,19 @@ constexpr std::uint8_t kObject = kHolds | kLeads;
 
 } // namespace
 
+std::string PdbTypes::part_that_has_one(std::uint32_t fields, std::uint32_t below,
+                                        const std::vector<std::uint8_t>& how) const {
+    std::string found;
+    for_each_field(fields, below, [&](const Field& field, std::uint32_t list) {
+        const auto place = place_of(field.type, list);
+        const std::uint8_t part = place ? how[*place] : 0;
+        if (found.empty() && (part & kObject) && (is_in_object(field) || field.leaf == kLeafStaticMember))
+            found = fmt::format("{} {}", (part & kHolds) ? "one as" : "a pointer to one as",
+                                field.name.empty() ? "a base" : field.name);
+    });
+    return found.empty() ? "one" : found;
+}
+
 /// Relates each record to the type, and notes what among the types themselves makes objects last.
 std::vector<std::uint8_t> PdbTypes::spread(const TypeLayout& type, TypeUses& uses) const {
     std::vector<std::uint8_t> how(count(), 0);
@@ -33,20 +46,24 @@ std::vector<std::uint8_t> PdbTypes::spread(const TypeLayout& type, TypeUses& use
             const bool itself = user->name == type.name || first_ + own == type.index;
             if (itself)
                 how[own] = kHolds;
-            if (user->fields == 0 || user->is_enumeration)
-                continue;
-            for_each_field(user->fields, own, [&](const Field& field, std::uint32_t list) {
-                const auto place = place_of(field.type, list);
-                const std::uint8_t part = place ? how[*place] : 0;
-                if ((!is_in_object(field) && field.leaf != kLeafStaticMember) || !(part & kObject))
-                    return;
-                how[own] |= part & kObject;
-                last(fmt::format("{} has {} {}", user->name, (part & kHolds) ? "one as" : "a pointer to one as",
-                                 field.name.empty() ? "a base" : field.name));
-            });
+            const auto fields = user->is_enumeration ? std::nullopt : place_of(user->fields, own);
+            const std::uint8_t parts = fields ? how[*fields] & kObject : 0;
+            how[own] |= parts;
+            if (parts != 0 && uses.lasting.empty())
+                last(fmt::format("{} has {}", user->name, part_that_has_one(user->fields, own, how)));
             continue;
         }
         switch (record.leaf) {
+        case kLeafFieldList: {
+            std::uint64_t at = 0;
+            while (const auto field = next_field(record.body, at)) {
+                const auto place = place_of(field->type, own);
+                if (place &&
+                    (is_in_object(*field) || field->leaf == kLeafStaticMember || field->leaf == kLeafContinuation))
+                    how[own] |= how[*place] & kObject;
+            }
+            break;
+        }
         case kLeafModifier:
         case kLeafArray:
         case kLeafBitField:

@@ -15,6 +15,9 @@ namespace cv = llvm::codeview;
 
 /// Deepest nesting of a description for people.
 constexpr unsigned kMaxDepth = 8;
+/// Most members of a type that are told; enumerations of the largest headers have some ten thousand.
+constexpr std::size_t kMaxMembers = 2048;
+constexpr std::size_t kMaxEnumerators = 65536;
 
 /// Size of a type below 0x1000, which has no record.
 std::uint64_t size_of_simple(cv::TypeIndex index) {
@@ -448,6 +451,8 @@ std::optional<std::vector<TypeMember>> PdbTypes::members(const TypeLayout& type)
             member.name = field.leaf == kLeafVirtualTable ? "table of virtual functions" : member.type;
         result.push_back(std::move(member));
     });
+    if (result.size() > (definition->is_enumeration ? kMaxEnumerators : kMaxMembers))
+        return std::nullopt;
     return result;
 }
 

@@ -63,6 +63,8 @@ class PdbTypes final : public Types {
     template <class Take>
     bool for_each_field(std::uint32_t list_type, std::uint32_t below, Take&& take) const;
     std::string describe(std::uint32_t type_index, std::uint32_t below, unsigned depth) const;
+    std::string part_that_has_one(std::uint32_t fields, std::uint32_t below,
+                                  const std::vector<std::uint8_t>& how) const;
     std::vector<std::uint8_t> spread(const TypeLayout& type, TypeUses& uses) const;
 
     Bytes records_;
