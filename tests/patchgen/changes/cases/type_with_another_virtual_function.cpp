@@ -1,4 +1,4 @@
-// expect: refused type-layout-changed
+// expect: refused type-layout-changed vtable-changed
 #include "../case.h"
 
 struct Shape {
