@@ -60,7 +60,7 @@ std::vector<std::uint8_t> PdbTypes::spread(const TypeLayout& type, TypeUses& use
                 const auto place = place_of(field->type, own);
                 if (place &&
                     (is_in_object(*field) || field->leaf == kLeafStaticMember || field->leaf == kLeafContinuation))
-                    how[own] |= how[*place] & kObject;
+                    how[own] = static_cast<std::uint8_t>(how[own] | (how[*place] & kObject));
             }
             break;
         }
