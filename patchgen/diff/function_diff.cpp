@@ -174,7 +174,7 @@ class Comparer {
         const auto a = pe::unwind_info_at(pairing_.baseline.program().image(), old_entry.unwind_info);
         const auto b = pe::unwind_info_at(pairing_.updated.program().image(), new_entry.unwind_info);
         if (!a || !b)
-            return !a && !b;
+            return false; // what cannot be read cannot be the same
         const auto same_code = [](const pe::UnwindCode& x, const pe::UnwindCode& y) {
             return x.prolog_offset == y.prolog_offset && x.operation == y.operation && x.info == y.info &&
                    x.operand == y.operand;

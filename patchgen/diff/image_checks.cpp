@@ -1,6 +1,8 @@
 #include "patchgen/diff/image_checks.hpp"
 
 #include "patchgen/diff/function_diff.hpp"
+#include "patchgen/diff/resources.hpp"
+#include "patchgen/diff/unreached.hpp"
 
 #include <fmt/format.h>
 
@@ -40,6 +42,8 @@ class Checker {
         initialisers();
         writable_data();
         inner_pointers();
+        resources();
+        unreached();
         return std::move(refusals_);
     }
 
@@ -246,14 +250,26 @@ class Checker {
             const DataObject& object = new_.data()[u];
             const Counterpart& counterpart = pairing_.data.counterpart(u);
             if (!object.writable || counterpart.kind != Counterpart::Kind::paired ||
-                (cookie && object.range.contains(*cookie)) ||
                 pairing_.updated.at(object.range.begin).kind != PlaceKind::data)
                 continue;
             const DataObject* earlier = old_.data_at(counterpart.baseline);
             if (!earlier || earlier->range.begin != counterpart.baseline)
                 continue; // part of something that is compared as a whole
-            compare_object(*earlier, object);
+            if (cookie && object.range.contains(*cookie))
+                compare_behind_cookie(*earlier, object, *cookie);
+            else
+                compare_object(*earlier, object);
         }
+    }
+
+    /// The loader gives the cookie another value before any code runs. Without symbols it may have others behind it.
+    void compare_behind_cookie(const DataObject& before, const DataObject& after, Rva cookie) {
+        const std::uint32_t skipped = cookie - after.range.begin + 8;
+        const std::uint32_t shared = std::min(before.range.size, after.range.size);
+        if (shared > skipped &&
+            !contents_.same_initial(before.range.begin + skipped, after.range.begin + skipped, shared - skipped))
+            refuse(Code::data_initial_value_changed, after.range.begin,
+                   "a variable behind the security cookie starts with another value");
     }
 
     void compare_object(const DataObject& before, const DataObject& after) {
@@ -313,6 +329,27 @@ class Checker {
                                    describe(pairing_.baseline, *target)),
                        old_.functions()[place.index].display_name());
         }
+    }
+
+    /// They lie in the mapped image, and code finds them by their names alone.
+    void resources() {
+        const auto before = resources_of(old_.image());
+        const auto after = resources_of(new_.image());
+        for (const auto& [path, resource] : before) {
+            const auto found = after.find(path);
+            if (found == after.end())
+                refuse(Code::data_initial_value_changed, resource.at, fmt::format("resource {} is gone", path));
+            else if (found->second.bytes != resource.bytes)
+                refuse(Code::data_initial_value_changed, found->second.at, fmt::format("resource {} differs", path));
+        }
+        for (const auto& [path, resource] : after)
+            if (!before.contains(path))
+                refuse(Code::data_initial_value_changed, resource.at, fmt::format("resource {} is new", path));
+    }
+
+    void unreached() {
+        if (const auto at = different_unreached(pairing_))
+            refuse(Code::not_decoded, *at, "bytes in a code section differ that nothing is known to lead to");
     }
 
     const Pairing& pairing_;

@@ -106,8 +106,13 @@ class Decoding {
             ZydisDecoderContext context;
             const std::uint32_t room = std::min(size_ - offset, kMaxInstruction);
             if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, stretch_.bytes.data() + offset, room,
-                                                            &instruction)))
+                                                            &instruction))) {
+                // A symbol without a size reaches up to the next one. What is no code, and nothing here leads to, is
+                // none of its.
+                if (stretch_.end == End::trimmed && after_terminator_ && !may_switch_ && offset > furthest_branch_)
+                    break;
                 return stop(offset, "no instruction");
+            }
             if (data != stretch_.data.end() && offset + instruction.length > data->begin)
                 return stop(offset, "code runs into a table");
             code_.instructions.push_back(offset);
@@ -141,7 +146,24 @@ class Decoding {
             return false;
         if (stretch_.end == End::flow)
             return end > furthest_branch_;
-        return stretch_.end == End::trimmed && end >= zeros_from_ && end > furthest_branch_;
+        return stretch_.end == End::trimmed && end > furthest_branch_ &&
+               (end >= zeros_from_ || (!may_switch_ && fill_up_to_alignment(end)));
+    }
+
+    /// True if fill reaches from `offset` to where the next function would be aligned. A symbol without a size reaches
+    /// up to the next one: import thunks, which may have none, lie in between.
+    bool fill_up_to_alignment(std::uint32_t offset) const {
+        constexpr std::uint32_t kAlignment = 16;
+        const std::uint32_t begin = offset;
+        while (offset < size_) {
+            if (offset != begin && (stretch_.begin.value + offset) % kAlignment == 0)
+                return true;
+            const std::uint32_t length = fill_at(*stretch_.bytes.from(offset));
+            if (length == 0)
+                return false;
+            offset += length;
+        }
+        return true;
     }
 
     void finish(std::uint32_t offset) {
@@ -168,8 +190,11 @@ class Decoding {
             return take_branch(instruction, offset, end);
         if (is_rip_relative(instruction))
             return take_memory(context, instruction, offset, end);
-        if (instruction.mnemonic == ZYDIS_MNEMONIC_JMP && instruction.raw.modrm.mod == 3)
-            code_.jumps_by_register = true;
+        if (instruction.mnemonic == ZYDIS_MNEMONIC_JMP) {
+            may_switch_ = true;
+            if (instruction.raw.modrm.mod == 3)
+                code_.jumps_by_register = true;
+        }
         return true;
     }
 
@@ -227,6 +252,7 @@ class Decoding {
     std::uint32_t furthest_branch_ = 0;
     bool solid_terminator_ = false;
     bool solid_call_ = false;
+    bool may_switch_ = false; ///< it has indirect jumps, but for those through an import's slot
     bool after_terminator_ = false;
     bool after_call_ = false;
     bool in_fill_ = false;
