@@ -1,0 +1,30 @@
+#pragma once
+
+#include "patchgen/diff/change_set.hpp"
+#include "tests/patchgen/mutation/mutant.hpp"
+#include "tests/patchgen/mutation/raw_image.hpp"
+
+namespace suture::test {
+
+/// What patchgen made of a mutant.
+enum class Verdict : std::uint8_t {
+    exact,      ///< it names the functions that the change concerns, and no other
+    wider,      ///< it names them, and others that go with them
+    refused,    ///< it refuses, and says where the change is
+    unreadable, ///< it does not take the changed image for one
+    unused,     ///< it says that nothing changed, and nothing in the image leads to what did
+    elsewhere,  ///< it refuses or names something, but not what changed
+    missed,     ///< it says that nothing changed, or leaves out a function that the change concerns
+};
+constexpr std::size_t kVerdicts = static_cast<std::size_t>(Verdict::missed) + 1;
+
+std::string_view name_of(Verdict verdict);
+
+/// The first byte of the data that the changed byte belongs to: of the object, or of what lies between objects.
+Rva begin_of_data(const program::Program& program, Rva at);
+
+/// Holds what was reported against what is known of the mutant.
+Verdict judge(const RawImage& image, const Mutant& mutant, const program::Program& baseline,
+              const program::Program& updated, const diff::ChangeSet& changes);
+
+} // namespace suture::test
