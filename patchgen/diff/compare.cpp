@@ -228,9 +228,7 @@ class Comparison {
         for (std::uint32_t b = 0; b < old_.functions().size() && !gone; ++b)
             if (pairing_.functions.to_updated[b].empty() && pairing_.old_function(b).names.empty())
                 gone = &pairing_.old_function(b);
-        std::set<const Function*> emitted;
-        for (const EmittedFunction& function : result_.functions)
-            emitted.insert(function.updated);
+        const std::set<const Function*> emitted = emitted_functions();
         for (std::uint32_t u = 0; u < new_.functions().size() && !come; ++u)
             if (pairing_.functions.to_baseline[u].empty() && pairing_.new_function(u).names.empty() &&
                 !emitted.contains(&pairing_.new_function(u)))
@@ -293,6 +291,35 @@ class Comparison {
                 change.reason = error.code();
                 change.detail = error.detail();
             }
+            result_.changes.push_back(std::move(change));
+        }
+        report_new_exports(emitted_functions());
+        std::ranges::stable_sort(result_.changes, {}, &Change::updated_rva);
+    }
+
+    std::set<const Function*> emitted_functions() const {
+        std::set<const Function*> emitted;
+        for (const EmittedFunction& function : result_.functions)
+            emitted.insert(function.updated);
+        return emitted;
+    }
+
+    /// Functions that are reached by a new export alone are not emitted, but they are news.
+    void report_new_exports(const std::set<const Function*>& emitted) {
+        for (const Error& error : result_.refusals) {
+            const auto rva = error.place().rva;
+            const Function* function = error.code() == Code::export_added && rva ? new_.function_at(*rva) : nullptr;
+            if (!function || emitted.contains(function) || function->range.begin != *rva ||
+                !pairing_.functions.to_baseline[pairing_.updated.index_of(*function)].empty())
+                continue;
+            Change change;
+            change.name = function->display_name();
+            change.updated_rva = *rva;
+            change.size = function->range.size;
+            change.verdict = Verdict::refused;
+            change.reason = error.code();
+            change.why = "new";
+            change.detail = error.detail();
             result_.changes.push_back(std::move(change));
         }
     }

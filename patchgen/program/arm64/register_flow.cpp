@@ -543,7 +543,7 @@ std::optional<std::uint32_t> Follower::bound_of(std::uint32_t load) {
     if (loads.rm == kNone)
         return std::nullopt;
     std::uint32_t holds = 1u << loads.rm;
-    std::optional<std::uint32_t> more; // what the number compared with is short of the count
+    std::int64_t more = -1; // what the number compared with is short of the count
     // The low bits of a register may be taken twice: for the comparison and for the index.
     std::uint8_t whole = kNone;
     std::int64_t low_bits = 0;
@@ -577,9 +577,9 @@ std::optional<std::uint32_t> Follower::bound_of(std::uint32_t load) {
                 more = 0;
             continue;
         }
-        if (step.operation == Operation::compare && more && step.rn != kNone && (step.written >> step.rn & 1) == 0 &&
-            step.value < 0x10000) {
-            const std::uint32_t count = static_cast<std::uint32_t>(step.value) + *more;
+        if (step.operation == Operation::compare && more >= 0 && step.rn != kNone &&
+            (step.written >> step.rn & 1) == 0 && step.value < 0x10000) {
+            const std::uint32_t count = static_cast<std::uint32_t>(static_cast<std::int64_t>(step.value) + more);
             if ((holds >> step.rn & 1) != 0)
                 return count;
             if (compared == kNone) {
@@ -588,7 +588,7 @@ std::optional<std::uint32_t> Follower::bound_of(std::uint32_t load) {
             }
         }
         if (step.sets_flags)
-            more.reset();
+            more = -1;
         const bool takes_low_bits =
             step.operation == Operation::mask || (step.operation == Operation::extend && !step.is_signed);
         const std::int64_t taken_bits =
