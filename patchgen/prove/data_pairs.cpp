@@ -116,11 +116,38 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
     }
     const bool sized = goal.use == Use::read && goal.access_size != 0;
     std::uint32_t size = sized ? goal.access_size : extent_of(goal, range, known);
+    const std::uint32_t found = size;
     if (!sized && !known && object && !object->names.empty())
         size = up_to_literals(goal, size);
-    if (goal.use != Use::read)
+    if (goal.use != Use::read && !goal.goes_on)
         objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
+    if (!sized && !known && object && size == found)
+        go_on_behind(goal, *object);
     return compare_data(goal, goal.updated, goal.place, size);
+}
+
+/// Something without a name or a size may begin inside what lies before it: whoever has that one's address may go on
+/// into it.
+void Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
+    const Rva end{static_cast<std::uint32_t>(object.range.end())};
+    const DataObject* next = object.closed ? nullptr : updated_.data_at(end);
+    if (!next || next->range.begin != end || !next->names.empty() || next->size_known || tables_.contains(end) ||
+        updated_.import_at(end) || updated_.function_at(end))
+        return;
+    const auto text_at = [&](Rva at) {
+        const auto text = updated_.image().string_at(at, kMaxText);
+        if (text && text->empty()) {
+            // The end of a string serves as an empty one.
+            const auto before = updated_.image().bytes_at(at - 1, 1);
+            return before && (*before)[0] != 0 && printable(static_cast<char>((*before)[0]));
+        }
+        return text && std::ranges::all_of(*text, printable);
+    };
+    // Literals lie behind each other, and behind tables of pointers.
+    const bool behind_pointer = end.value >= 8 && updated_.pointer_at(Rva{end.value - 8});
+    if (text_at(goal.updated) || (behind_pointer && text_at(end)))
+        return;
+    goals_.push_back({end, goal.place + (end - goal.updated), Use::address, 0, goal.referrer, goal.at, 0, true});
 }
 
 /// The jump table of another function, such as one that this one is a part of.
@@ -235,7 +262,8 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
 
 /// An address that is taken may be the end of the thing before it.
 bool Equivalence::may_be_an_end(const Goal& goal) const {
-    if (goal.use != Use::address || !goal.referrer || goal.updated.value == 0 || updated_.function_at(goal.updated))
+    if (goal.goes_on || goal.use != Use::address || !goal.referrer || goal.updated.value == 0 ||
+        updated_.function_at(goal.updated))
         return false;
     const DataObject* before = updated_.data_at(goal.updated - 1);
     return before && before->range.end() == goal.updated.value &&

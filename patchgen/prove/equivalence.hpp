@@ -21,6 +21,7 @@ struct Goal {
     Rva at;                                      ///< where in the updated image it is referred to
     /// Arm64: registers that hold different values when control arrives there.
     arm64::Registers different = 0;
+    bool goes_on = false; ///< what lies behind something whose end is not known for certain
 };
 
 /// The relation "means the same" between addresses of the updated image and of the patched program, built up from
@@ -64,6 +65,7 @@ class Equivalence {
     Result<void> settle_import(const Goal& goal, const pe::ImportSlot& slot);
     Result<void> settle_data(const Goal& goal);
     Result<void> settle_table(const Goal& goal, const program::JumpTable& table);
+    void go_on_behind(const Goal& goal, const program::DataObject& object);
     Result<void> pair_writable(const Goal& goal, RvaRange object, Place begin);
     bool may_be_an_end(const Goal& goal) const;
     bool is_proved_end(const Goal& goal) const;

@@ -16,7 +16,7 @@ namespace {
 constexpr std::uint32_t kRva32 = 0xffffffff;
 constexpr Registers kArguments = 0xff;         // x0 to x7
 constexpr Registers kNonvolatile = 0x3ff80000; // x19 to x29
-constexpr Registers kResult = 1;
+constexpr Registers kResult = 3; // x0 and x1
 
 std::string list_of(Registers registers) {
     std::string text;

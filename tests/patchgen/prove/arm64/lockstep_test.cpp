@@ -82,6 +82,7 @@ struct Options {
     Words veneers = {}; ///< behind the function
     std::map<std::uint32_t, Registers> entries = {{0, 0}};
     std::vector<program::JumpTable> tables = {};
+    std::set<std::uint32_t> taken = {};
 };
 
 Result<Comparison> run(const Words& ours, Words theirs, const Options& options = {}) {
@@ -92,7 +93,7 @@ Result<Comparison> run(const Words& ours, Words theirs, const Options& options =
     const FakeCode patched(std::move(theirs));
     const ByteView code(reinterpret_cast<const std::uint8_t*>(ours.data()), ours.size() * kWordSize);
     const auto updated_word = [](Rva) { return std::optional(kNop); };
-    return compare({function, code, {true, kBegin}, patched, updated_word, options.entries});
+    return compare({function, code, {true, kBegin}, patched, updated_word, options.entries, options.taken});
 }
 
 void expect_met(const Result<Comparison>& result, std::vector<std::tuple<std::uint32_t, Place, Use>> wanted) {
@@ -294,6 +295,14 @@ TEST(Lockstep, AJumpLeadsOnlyWhereTheTableOfItsBaseDoes) {
     Words unknown = code;
     unknown[7] = 0x8b0b018a; // add x10, x12, x11
     expect_refuted(run(unknown, unknown, {.tables = {first, second}}), 16);
+}
+
+TEST(Lockstep, AJumpByRegisterMayLeadWhereverAPointerInDataDoes) {
+    //   adrp x8, A; br x9; label: add x0, x8, #lo; ret
+    const Words code{adrp(8, 3), 0xd61f0120, add(0, 8, 0x18), kRet};
+    expect_met(run(code, code, {.taken = {8}}), {{0x4018, in_package(0x4018), Use::address}});
+    const Words no_jump{adrp(8, 3), kRet, add(0, 8, 0x18), kRet};
+    expect_refuted(run(no_jump, no_jump, {.taken = {8}}), 8);
 }
 
 // Veneers. The function is {adrp x8, A; user; ret}, its veneer lies at +12.
