@@ -122,18 +122,18 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
     if (goal.use != Use::read && !goal.goes_on)
         objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
     if (!sized && !known && object && size == found)
-        go_on_behind(goal, *object);
+        SUTURE_CHECK(go_on_behind(goal, *object));
     return compare_data(goal, goal.updated, goal.place, size);
 }
 
 /// Something without a name or a size may begin inside what lies before it: whoever has that one's address may go on
 /// into it.
-void Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
+Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
     const Rva end{static_cast<std::uint32_t>(object.range.end())};
     const DataObject* next = object.closed ? nullptr : updated_.data_at(end);
     if (!next || next->range.begin != end || !next->names.empty() || next->size_known || tables_.contains(end) ||
         updated_.import_at(end) || updated_.function_at(end))
-        return;
+        return {};
     const auto text_at = [&](Rva at) {
         const auto text = updated_.image().string_at(at, kMaxText);
         if (text && text->empty()) {
@@ -146,8 +146,14 @@ void Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
     // Literals lie behind each other, and behind tables of pointers.
     const bool behind_pointer = end.value >= 8 && updated_.pointer_at(Rva{end.value - 8});
     if (text_at(goal.updated) || (behind_pointer && text_at(end)))
-        return;
-    goals_.push_back({end, goal.place + (end - goal.updated), Use::address, 0, goal.referrer, goal.at, 0, true});
+        return {};
+    const Place behind = goal.place + (end - goal.updated);
+    // Where the next thing of the baseline begins elsewhere, the two are aligned each by itself.
+    const DataObject* theirs = behind.in_package ? nullptr : overlay_.baseline().data_at(Rva{behind.rva.value - 1});
+    if (theirs && theirs->range.end() > behind.rva.value && theirs->range.end() - behind.rva.value <= kMaxPadding)
+        return compare_data(goal, end, behind, static_cast<std::uint32_t>(theirs->range.end() - behind.rva.value));
+    goals_.push_back({end, behind, Use::address, 0, goal.referrer, goal.at, 0, true});
+    return {};
 }
 
 /// The jump table of another function, such as one that this one is a part of.

@@ -65,7 +65,7 @@ class Equivalence {
     Result<void> settle_import(const Goal& goal, const pe::ImportSlot& slot);
     Result<void> settle_data(const Goal& goal);
     Result<void> settle_table(const Goal& goal, const program::JumpTable& table);
-    void go_on_behind(const Goal& goal, const program::DataObject& object);
+    Result<void> go_on_behind(const Goal& goal, const program::DataObject& object);
     Result<void> pair_writable(const Goal& goal, RvaRange object, Place begin);
     bool may_be_an_end(const Goal& goal) const;
     bool is_proved_end(const Goal& goal) const;
