@@ -19,7 +19,7 @@ struct Instruction {
     Rva at;
     std::uint8_t size = 0;
     Flow flow = Flow::none;      ///< direct ones
-    std::optional<Rva> target;   ///< of a direct branch, or the address that it makes or accesses
+    std::optional<Rva> target{}; ///< of a direct branch, or the address that it makes or accesses
     std::uint32_t access = 0;    ///< bytes read or written at `target`; 0: the address is taken
     bool writes = false;         ///< of the access
     std::uint8_t field = 0;      ///< x64: offset of the bytes that make `target`
@@ -31,7 +31,7 @@ struct Instruction {
     std::uint8_t displacement = 0; ///< x64: offset of a displacement from a register; 0: none
     std::uint8_t displacement_size = 0;
     std::uint32_t word = 0; ///< Arm64: the instruction itself
-    Rva page_of;            ///< Arm64: the adrp that `target` was made with; RVA 0: none
+    Rva page_of{};          ///< Arm64: the adrp that `target` was made with; RVA 0: none
 
     RvaRange range() const { return {at, size}; }
 };

@@ -18,11 +18,11 @@ struct Code {
     std::vector<Address> addresses;
 
     void adrp(std::uint32_t offset) {
-        function.references.push_back({.offset = offset, .kind = ReferenceKind::arm64_page21});
+        function.references.push_back({.offset = offset, .kind = ReferenceKind::arm64_page21, .target = {}});
         addresses.emplace_back();
     }
     void user(std::uint32_t offset, Address to, std::vector<std::uint32_t> pages) {
-        function.references.push_back({.offset = offset, .kind = ReferenceKind::arm64_low12_load});
+        function.references.push_back({.offset = offset, .kind = ReferenceKind::arm64_low12_load, .target = {}});
         addresses.push_back(to);
         for (const std::uint32_t page : pages)
             function.page_uses.push_back({page, offset});
