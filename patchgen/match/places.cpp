@@ -4,12 +4,16 @@
 
 namespace suture::match {
 
-Places::Places(const program::Program& program) : program_(program), metadata_(metadata_of(program)) {}
+Places::Places(const program::Program& program)
+    : program_(program), metadata_(metadata_of(program)),
+      metadata_index_(
+          program::index_of_begins(metadata_, [](const Metadata& metadata) { return metadata.range.begin; })) {}
 
 const Metadata* Places::metadata_from(Rva rva) const {
-    const auto next = std::lower_bound(metadata_.begin(), metadata_.end(), rva,
-                                       [](const Metadata& one, Rva at) { return one.range.begin < at; });
-    return next == metadata_.end() ? nullptr : &*next;
+    std::size_t next = metadata_index_.up_to(rva);
+    if (next != 0 && metadata_[next - 1].range.begin == rva)
+        --next; // no two begin together
+    return next == metadata_.size() ? nullptr : &metadata_[next];
 }
 
 std::span<const pe::Relocation> Places::relocations_in(RvaRange range) const {
@@ -27,25 +31,17 @@ Place Places::at(Rva rva) const {
     if (const pe::ImportSlot* slot = program_.import_at(rva))
         return {PlaceKind::import, static_cast<std::uint32_t>(slot - program_.imports().data()), 0};
     const auto functions = program_.functions();
-    const auto next = std::upper_bound(functions.begin(), functions.end(), rva,
-                                       [](Rva at, const program::Function& f) { return at < f.range.begin; });
-    if (next != functions.begin() && std::prev(next)->range.contains(rva)) {
-        const program::Function& function = *std::prev(next);
-        return {PlaceKind::function, index_of(function), rva - function.range.begin};
-    }
-    const auto above = std::upper_bound(metadata_.begin(), metadata_.end(), rva,
-                                        [](Rva at, const Metadata& one) { return at < one.range.begin; });
-    if (above != metadata_.begin() && std::prev(above)->range.contains(rva)) {
-        const auto one = std::prev(above);
-        return {PlaceKind::metadata, static_cast<std::uint32_t>(one - metadata_.begin()), rva - one->range.begin};
-    }
+    const auto next = static_cast<std::uint32_t>(program_.functions_up_to(rva));
+    if (next != 0 && functions[next - 1].range.contains(rva))
+        return {PlaceKind::function, next - 1, rva - functions[next - 1].range.begin};
+    const auto above = static_cast<std::uint32_t>(metadata_index_.up_to(rva));
+    if (above != 0 && metadata_[above - 1].range.contains(rva))
+        return {PlaceKind::metadata, above - 1, rva - metadata_[above - 1].range.begin};
     if (const program::DataObject* object = program_.data_at(rva))
         return {PlaceKind::data, index_of(*object), rva - object->range.begin};
     const pe::Section* section = image.section_at(rva);
-    if (section && section->executable() && next != functions.begin()) {
-        const program::Function& function = *std::prev(next);
-        return {PlaceKind::gap, index_of(function), rva - function.range.begin};
-    }
+    if (section && section->executable() && next != 0)
+        return {PlaceKind::gap, next - 1, rva - functions[next - 1].range.begin};
     const auto sections = image.sections();
     for (std::uint32_t i = 0; i < sections.size(); ++i)
         if (sections[i].range.end() == rva.value)

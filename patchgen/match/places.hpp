@@ -1,6 +1,7 @@
 #pragma once
 
 #include "patchgen/match/metadata.hpp"
+#include "patchgen/program/rva_index.hpp"
 
 namespace suture::match {
 
@@ -46,6 +47,7 @@ class Places {
   private:
     const program::Program& program_;
     std::vector<Metadata> metadata_;
+    program::RvaIndex metadata_index_;
 };
 
 } // namespace suture::match

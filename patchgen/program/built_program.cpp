@@ -15,15 +15,6 @@
 
 namespace suture::program {
 
-namespace {
-
-void sort_unique(std::vector<Rva>& list) {
-    std::ranges::sort(list);
-    list.erase(std::unique(list.begin(), list.end()), list.end());
-}
-
-} // namespace
-
 std::string_view BuiltProgram::symbol_source() const {
     if (!symbols_ || symbols_->list.empty())
         return "image";
@@ -185,6 +176,7 @@ void BuiltProgram::build_functions() {
         functions_[i].range = code_.range_of(i);
         functions_[i].source = code_.starts[i].source;
     }
+    function_index_ = index_of_begins(functions_, [](const Function& f) { return f.range.begin; });
     attach_names();
 
     std::vector<Rva> landmarks = pointers_;
@@ -284,6 +276,7 @@ void BuiltProgram::build_data() {
     }
     sort_unique(boundaries);
     data_ = find_data({image_, symbols_ ? &*symbols_ : nullptr, targets_, tables, imports_, ranges, boundaries});
+    data_index_ = index_of_begins(data_, [](const DataObject& object) { return object.range.begin; });
 }
 
 void BuiltProgram::build_pads() {

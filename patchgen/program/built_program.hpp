@@ -2,6 +2,7 @@
 
 #include "patchgen/program/code.hpp"
 #include "patchgen/program/parse.hpp"
+#include "patchgen/program/rva_index.hpp"
 
 namespace suture::program {
 
@@ -27,6 +28,8 @@ class BuiltProgram final : public Program {
     const Types* types() const override { return symbols_ ? symbols_->types.get() : nullptr; }
     std::span<const RvaRange> pads() const override { return pads_; }
     std::vector<std::uint32_t> inner_targets(const Function& function) const override;
+    std::size_t functions_up_to(Rva rva) const override { return function_index_.up_to(rva); }
+    std::size_t data_up_to(Rva rva) const override { return data_index_.up_to(rva); }
 
     /// Fills everything. Errors: those of engine/pe, image_unsupported, pe_machine_unsupported, symbols_*.
     Result<void> build(const std::optional<Bytes>& symbol_file, bool use_symbols);
@@ -61,8 +64,10 @@ class BuiltProgram final : public Program {
     std::vector<Rva> pointers_; ///< what relocated fields outside code hold, ascending
     CodeMap code_;              ///< parallel to functions_; its instructions and references have moved there
     std::vector<Function> functions_;
+    RvaIndex function_index_;
     std::vector<Rva> targets_; ///< every address that something leads or refers to, ascending
     std::vector<DataObject> data_;
+    RvaIndex data_index_;
     std::vector<RvaRange> pads_;
 };
 

@@ -75,38 +75,38 @@ class CodeReader {
             return false;
         std::vector<DecodedCode> codes(starts.size());
         for_each_index(starts.size(), [&](std::size_t i) { codes[i] = decode(starts[i]); });
-        const std::size_t before = map_.starts.size();
-        fresh_.assign(starts.size(), {});
         for (std::size_t i = 0; i < starts.size(); ++i)
-            collect(codes[i], fresh_[i]);
-        for (const auto& targets : fresh_)
-            targets_.insert(targets_.end(), targets.begin(), targets.end());
-        for (std::size_t i = 0; i < starts.size(); ++i) {
-            map_.starts.push_back(starts[i]);
-            map_.codes.push_back(std::move(codes[i]));
+            collect({starts[i].begin, codes[i].size}, codes[i]);
+        merge(std::move(starts), std::move(codes));
+        forget_covered();
+        return true;
+    }
+
+    /// Both lists ascend.
+    void merge(std::vector<Start> starts, std::vector<DecodedCode> codes) {
+        if (!map_.starts.empty()) {
+            CodeMap whole;
+            whole.starts.reserve(map_.starts.size() + starts.size());
+            whole.codes.reserve(map_.starts.size() + starts.size());
+            for (std::size_t old = 0, fresh = 0; old < map_.starts.size() || fresh < starts.size();) {
+                const bool take_old = fresh == starts.size() ||
+                                      (old < map_.starts.size() && map_.starts[old].begin < starts[fresh].begin);
+                whole.starts.push_back(take_old ? map_.starts[old] : starts[fresh]);
+                whole.codes.push_back(std::move(take_old ? map_.codes[old++] : codes[fresh++]));
+            }
+            map_ = std::move(whole);
+        } else {
+            map_.starts = std::move(starts);
+            map_.codes = std::move(codes);
         }
-        if (before == 0)
-            return forget_covered();
-        // Later rounds are small: what they find goes to its place.
-        std::vector<std::size_t> order(map_.starts.size());
-        for (std::size_t i = 0; i < order.size(); ++i)
-            order[i] = i;
-        std::ranges::sort(order, {}, [&](std::size_t i) { return map_.starts[i].begin; });
-        CodeMap sorted;
-        for (const std::size_t i : order) {
-            sorted.starts.push_back(map_.starts[i]);
-            sorted.codes.push_back(std::move(map_.codes[i]));
-        }
-        map_ = std::move(sorted);
-        return forget_covered();
+        map_.index_starts();
     }
 
     /// What is covered once stays so: most targets are, and need not be looked at again.
-    bool forget_covered() {
+    void forget_covered() {
+        std::erase_if(targets_, [&](const Target& target) { return map_.index_at(target.at).has_value(); });
         std::ranges::sort(targets_);
         targets_.erase(std::unique(targets_.begin(), targets_.end()), targets_.end());
-        std::erase_if(targets_, [&](const Target& target) { return !code_at(target.at) || map_.index_at(target.at); });
-        return true;
     }
 
     bool code_at(Rva at) const { return code_end(image_, at) > at.value; }
@@ -118,10 +118,12 @@ class CodeReader {
         auto operator<=>(const Target&) const = default;
     };
 
-    static void collect(const DecodedCode& code, std::vector<Target>& targets) {
+    /// Where the code of `range` leads to in other code.
+    void collect(RvaRange range, const DecodedCode& code) {
         for (const auto& reference : code.references)
-            if (is_branch(reference.kind) || (reference.use == Use::address && has_target(reference.kind)))
-                targets.push_back({reference.target, reference.use});
+            if ((is_branch(reference.kind) || (reference.use == Use::address && has_target(reference.kind))) &&
+                !range.contains(reference.target) && code_at(reference.target))
+                targets_.push_back({reference.target, reference.use});
     }
 
     std::vector<Rva> branch_targets(Use use) const {
@@ -136,8 +138,7 @@ class CodeReader {
 
     /// Those of the targets that lie in code, but in no function; each reaches at most to the next one.
     std::vector<Start> uncovered(std::vector<Rva> targets, End end) const {
-        std::ranges::sort(targets);
-        targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
+        sort_unique(targets);
         std::erase_if(targets, [&](Rva at) {
             return !code_at(at) || map_.index_at(at) || rejected(at) ||
                    std::ranges::binary_search(map_.starts, at, {}, &Start::begin);
@@ -196,8 +197,7 @@ class CodeReader {
             for (const auto& reference : code.references)
                 if (reference.use == Use::call || (reference.use == Use::address && has_target(reference.kind)))
                     entries_.push_back(reference.target);
-        std::ranges::sort(entries_);
-        entries_.erase(std::unique(entries_.begin(), entries_.end()), entries_.end());
+        sort_unique(entries_);
     }
 
     /// Joins what is known to be one function since code runs, or jumps as it does only inside a function, from one
@@ -253,6 +253,7 @@ class CodeReader {
             whole.codes.emplace_back();
         }
         map_ = std::move(whole);
+        map_.index_starts();
         for_each_index(fresh.size(), [&](std::size_t i) { map_.codes[fresh[i]] = decode(map_.starts[fresh[i]]); });
     }
 
@@ -282,7 +283,6 @@ class CodeReader {
     std::span<const pe::Relocation> relocations_;
     std::optional<Rva> guard_check_;
     CodeMap map_;
-    std::vector<std::vector<Target>> fresh_;
     std::vector<Target> targets_;
     std::vector<Rva> rejected_;
     std::vector<Rva> entries_; ///< what something says to be a function's first instruction, ascending
@@ -291,11 +291,12 @@ class CodeReader {
 } // namespace
 
 std::optional<std::size_t> CodeMap::index_at(Rva rva) const {
-    const auto next = std::ranges::upper_bound(starts, rva, {}, &Start::begin);
-    if (next == starts.begin())
-        return std::nullopt;
-    const auto index = static_cast<std::size_t>(next - starts.begin()) - 1;
-    return range_of(index).contains(rva) ? std::optional(index) : std::nullopt;
+    const std::size_t count = begins_.up_to(rva);
+    return count != 0 && range_of(count - 1).contains(rva) ? std::optional(count - 1) : std::nullopt;
+}
+
+void CodeMap::index_starts() {
+    begins_ = index_of_begins(starts, [](const Start& start) { return start.begin; });
 }
 
 CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::optional<Rva> guard_check,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "patchgen/program/bounds.hpp"
+#include "patchgen/program/rva_index.hpp"
 
 #include <functional>
 
@@ -15,6 +16,11 @@ struct CodeMap {
     /// Index of the function that holds `rva`, or nothing.
     std::optional<std::size_t> index_at(Rva rva) const;
     RvaRange range_of(std::size_t index) const { return {starts[index].begin, codes[index].size}; }
+    /// To be called when `starts` has changed, before index_at().
+    void index_starts();
+
+  private:
+    RvaIndex begins_;
 };
 
 /// Decodes what starts at `starts`, and what only its calls, jumps and addresses lead to. `pointers`: addresses from

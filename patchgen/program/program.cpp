@@ -38,15 +38,18 @@ bool is_branch(ReferenceKind kind) {
 
 namespace {
 
-/// The element whose range holds `rva`, in a list that ascends and does not overlap.
+/// Of a list that ascends, how many elements begin at or before `rva`.
 template <class T>
-const T* holding(std::span<const T> list, Rva rva) {
-    auto next = std::upper_bound(list.begin(), list.end(), rva,
-                                 [](Rva at, const T& element) { return at < element.range.begin; });
-    if (next == list.begin())
-        return nullptr;
-    --next;
-    return next->range.contains(rva) ? &*next : nullptr;
+std::size_t up_to(std::span<const T> list, Rva rva) {
+    const auto next = std::upper_bound(list.begin(), list.end(), rva,
+                                       [](Rva at, const T& element) { return at < element.range.begin; });
+    return static_cast<std::size_t>(next - list.begin());
+}
+
+/// The last of the first `count` elements of a list that does not overlap, if its range holds `rva`.
+template <class T>
+const T* last_holding(std::span<const T> list, std::size_t count, Rva rva) {
+    return count != 0 && list[count - 1].range.contains(rva) ? &list[count - 1] : nullptr;
 }
 
 } // namespace
@@ -55,16 +58,26 @@ std::string Function::display_name() const {
     return names.empty() ? fmt::format("sub_{:x}", range.begin.value) : names.front();
 }
 
+std::size_t Program::functions_up_to(Rva rva) const {
+    return up_to(functions(), rva);
+}
+
+std::size_t Program::data_up_to(Rva rva) const {
+    return up_to(data(), rva);
+}
+
 const Function* Program::function_at(Rva rva) const {
-    return holding(functions(), rva);
+    return last_holding(functions(), functions_up_to(rva), rva);
 }
 
 const DataObject* Program::data_at(Rva rva) const {
-    return holding(data(), rva);
+    return last_holding(data(), data_up_to(rva), rva);
 }
 
 const pe::ImportSlot* Program::import_at(Rva slot) const {
     const auto list = imports();
+    if (list.empty() || slot < list.front().slot || slot > list.back().slot)
+        return nullptr;
     const auto at = std::lower_bound(list.begin(), list.end(), slot,
                                      [](const pe::ImportSlot& import, Rva rva) { return import.slot < rva; });
     return at != list.end() && at->slot == slot ? &*at : nullptr;

@@ -176,6 +176,9 @@ class Program {
     /// Types of the PDB; nullptr where there is none: other symbols say nothing of types.
     virtual const Types* types() const { return nullptr; }
 
+    /// How many functions begin at or before `rva`; likewise for data.
+    virtual std::size_t functions_up_to(Rva rva) const;
+    virtual std::size_t data_up_to(Rva rva) const;
     /// The function whose range holds `rva`, or nullptr.
     const Function* function_at(Rva rva) const;
     const DataObject* data_at(Rva rva) const;

@@ -32,9 +32,9 @@ void set_use(DistanceField& field, const ZydisDecodedInstruction& instruction, c
 std::optional<Instruction> decode(ByteView code) {
     static const ZydisDecoder decoder = make_decoder();
     ZydisDecodedInstruction raw;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisDecoderContext context;
     const std::size_t room = std::min<std::size_t>(code.size(), ZYDIS_MAX_INSTRUCTION_LENGTH);
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code.data(), room, &raw, operands)))
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, code.data(), room, &raw)))
         return std::nullopt;
     Instruction instruction{raw.length, std::nullopt};
     if (raw.raw.imm[0].is_relative) {
@@ -44,6 +44,12 @@ std::optional<Instruction> decode(ByteView code) {
         instruction.distance = {raw.raw.imm[0].offset, static_cast<std::uint8_t>(raw.raw.imm[0].size / 8), use, 0};
         return instruction;
     }
+    // A base of RIP or EIP is encoded as no base with 32 bits of displacement (Intel SDM volume 2, 2.2.1.6).
+    if ((raw.attributes & ZYDIS_ATTRIB_HAS_MODRM) == 0 || raw.raw.modrm.mod != 0 || raw.raw.modrm.rm != 5)
+        return instruction;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&decoder, &context, &raw, operands, raw.operand_count)))
+        return std::nullopt;
     for (std::uint8_t i = 0; i < raw.operand_count; ++i) {
         const ZydisDecodedOperand& operand = operands[i];
         if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY)
