@@ -91,8 +91,7 @@ Json json_of_findings(const Program& program, const Findings& findings) {
 
 int check(const CheckOptions& options, const Output& output) {
     auto progress = std::make_unique<Progress>(!output.options().quiet);
-    const auto program =
-        load_image(options.image, options.symbols, options.no_symbols, Phase::read_baseline, *progress);
+    const auto program = load_image(options.image, options.symbols, options.no_symbols, *progress);
     if (!program)
         return progress.reset(), report_error(program.error(), output);
     const isa::Isa* isa = isa::isa_for((*program)->image().machine());

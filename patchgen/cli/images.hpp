@@ -14,8 +14,8 @@ struct LoadedPair {
 
 /// Reads one image, and logs what its sources disagree on. Errors: those of Program::load.
 Result<std::unique_ptr<const program::Program>> load_image(const std::string& path, const std::string& symbols,
-                                                           bool no_symbols, Phase phase, Progress& progress);
-/// Reads both. Errors: those of Program::load.
+                                                           bool no_symbols, Progress& progress);
+/// Reads both at the same time. Errors: those of Program::load, the baseline's first.
 Result<LoadedPair> load_pair(const ImagePair& images, Progress& progress);
 
 } // namespace suture::cli

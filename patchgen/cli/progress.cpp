@@ -16,7 +16,7 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 
 /// Share of each phase in the whole, as measured on images of 1 to 100 MB; ends with the whole.
-constexpr double kBegins[] = {0.0, 0.32, 0.64, 0.86, 0.90, 1.0};
+constexpr double kBegins[] = {0.0, 0.45, 0.80, 0.84, 1.0};
 /// What the first phase is taken to last, until it has shown it.
 constexpr double kFirstGuess = 2.0;
 constexpr int kBarWidth = 30;

@@ -9,7 +9,7 @@
 namespace suture::cli {
 
 /// What a command does, in this order.
-enum class Phase { read_baseline, read_updated, compare, emit, prove };
+enum class Phase { read, compare, emit, prove };
 
 /// A bar on standard error that says what takes so long; only on a terminal, and only from the second second on.
 class Progress {
@@ -32,7 +32,7 @@ class Progress {
     std::condition_variable_any changed_;
     Clock::time_point started_ = Clock::now();
     Clock::time_point phase_started_ = started_;
-    Phase phase_ = Phase::read_baseline;
+    Phase phase_ = Phase::read;
     std::string what_;
     std::jthread thread_;
 };

@@ -139,8 +139,7 @@ bool Contents::same_pointers(Rva baseline_field, Rva updated_field) {
 }
 
 Contents::Node Contents::node(Rva baseline, Rva updated, std::uint32_t size, bool initial) {
-    const auto [at, added] =
-        index_.try_emplace({baseline.value, updated.value, size, initial}, static_cast<Node>(nodes_.size()));
+    const auto [at, added] = index_.try_emplace({baseline, updated, size, initial}, static_cast<Node>(nodes_.size()));
     if (added)
         nodes_.push_back({baseline, updated, size, initial, true, {}, {}});
     return at->second;

@@ -4,7 +4,7 @@
 
 #include <map>
 #include <set>
-#include <tuple>
+#include <unordered_map>
 
 namespace suture::diff {
 
@@ -55,6 +55,26 @@ class Contents {
         std::vector<Edge> inner; ///< functions into whose middle it points
     };
 
+    /// What a node was made for.
+    struct Question {
+        Rva baseline;
+        Rva updated;
+        std::uint32_t size = 0;
+        bool initial = false;
+
+        bool operator==(const Question&) const = default;
+    };
+    struct QuestionHash {
+        std::size_t operator()(const Question& question) const {
+            // An odd factor with bits all over: 2^64 divided by the golden ratio.
+            constexpr std::uint64_t kFactor = 0x9e37'79b9'7f4a'7c15;
+            const std::uint64_t places = std::uint64_t{question.baseline.value} << 32 | question.updated.value;
+            const std::uint64_t extent = std::uint64_t{question.size} << 1 | (question.initial ? 1 : 0);
+            const std::uint64_t mixed = (places ^ extent * kFactor) * kFactor;
+            return mixed ^ mixed >> 32;
+        }
+    };
+
     Node node(Rva baseline, Rva updated, std::uint32_t size, bool initial);
     void settle();
     /// Makes what depends on `unequal` unequal too, as far as nodes from `first` on are concerned.
@@ -67,7 +87,7 @@ class Contents {
 
     const Pairing& pairing_;
     std::vector<Entry> nodes_;
-    std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, bool>, Node> index_;
+    std::unordered_map<Question, Node, QuestionHash> index_;
     std::size_t settled_ = 0;
 };
 

@@ -85,9 +85,9 @@ class Collector {
     Collector(const Pairing& pairing, Contents& contents, const std::set<Edge>& changed,
               const std::set<std::uint32_t>& parts)
         : pairing_(pairing), contents_(contents), changed_(changed), parts_(parts), old_(pairing.baseline.program()),
-          new_(pairing.updated.program()), copies_(pairing.updated) {
+          new_(pairing.updated.program()), copies_(pairing.updated), is_emitted_(new_.functions().size()) {
         for (const auto& [b, u] : changed)
-            emitted_.emplace(u, b);
+            add_function(u, b);
     }
 
     Emission run() {
@@ -125,6 +125,11 @@ class Collector {
 
     std::string describe_target(Rva at) const { return describe(pairing_.updated, at); }
 
+    void add_function(std::uint32_t updated, std::optional<std::uint32_t> baseline) {
+        emitted_.emplace(updated, baseline);
+        is_emitted_[updated] = true;
+    }
+
     void resolve_functions() {
         functions_.clear();
         // Functions that this adds are seen in this same walk or in the next pass.
@@ -132,12 +137,11 @@ class Collector {
             const Function& function = pairing_.new_function(next->first);
             EmittedFunction emitted;
             emitted.updated = &function;
-            if (next->second && !parts_.contains(next->first)) {
+            if (next->second && !parts_.contains(next->first))
                 emitted.baseline = &pairing_.old_function(*next->second);
-                emitted.loops_to_entry = loops_to_entry(*emitted.baseline);
-            }
             const Owner owner{next->first, function.range.begin};
             check_function(owner, function, next->second);
+            emitted.destinations.reserve(function.references.size());
             for (const Reference& reference : function.references)
                 emitted.destinations.push_back(resolve_reference(
                     {next->first, function.range.begin + reference.instruction}, function, reference));
@@ -145,7 +149,7 @@ class Collector {
                 for (const Rva target : table.targets)
                     emitted.table_destinations.push_back(
                         resolve_code(owner, target, pairing_.updated.at(target), false));
-            functions_.emplace(next->first, std::move(emitted));
+            functions_.emplace_hint(functions_.end(), next->first, std::move(emitted));
         }
     }
 
@@ -225,10 +229,10 @@ class Collector {
         }
         const Rva entry = pairing_.new_function(place.index).range.begin;
         const auto& partners = pairing_.functions.to_baseline[place.index];
-        const bool emitted = emitted_.contains(place.index);
+        const bool emitted = is_emitted_[place.index];
         if (partners.empty() || (emitted && (!identity || place.offset != 0 || parts_.contains(place.index)))) {
             if (!emitted) {
-                emitted_.emplace(place.index, std::nullopt);
+                add_function(place.index, std::nullopt);
                 grown_ = true;
             }
             return ToEmitted{entry, place.offset};
@@ -243,7 +247,7 @@ class Collector {
     /// Bytes in a code section behind a function: the same as in the baseline where that function is.
     Destination resolve_gap(const Owner& owner, Rva target, const Place& place) {
         const auto& partners = pairing_.functions.to_baseline[place.index];
-        if (partners.size() == 1 && !emitted_.contains(place.index))
+        if (partners.size() == 1 && !is_emitted_[place.index])
             return ToBaseline{pairing_.old_function(partners.front()).range.begin + place.offset};
         refuse(owner, Code::reference_unresolved, fmt::format("+0x{:x} is in no function", target.value));
         return ToBaseline{};
@@ -268,7 +272,7 @@ class Collector {
         const match::Metadata& own = pairing_.updated.metadata()[place.index];
         const Place table_owner = pairing_.updated.at(Rva{own.key});
         if (own.kind == match::Metadata::Kind::jump_table && table_owner.kind == PlaceKind::function &&
-            emitted_.contains(table_owner.index))
+            is_emitted_[table_owner.index])
             return ToData{own.range.begin, place.offset};
         refuse(owner, Code::reference_unresolved, fmt::format("linker data at +0x{:x}", target.value));
         return ToBaseline{};
@@ -519,8 +523,10 @@ class Collector {
     }
 
     void finish() {
-        for (auto& [index, emitted] : functions_)
+        for (auto& [index, emitted] : functions_) {
+            emitted.loops_to_entry = emitted.baseline && loops_to_entry(*emitted.baseline);
             result_.functions.push_back(std::move(emitted));
+        }
         for (auto& [begin, data] : data_)
             result_.data.push_back(std::move(data));
     }
@@ -533,6 +539,7 @@ class Collector {
     const program::Program& new_;
     Copies copies_;
     std::map<std::uint32_t, std::optional<std::uint32_t>> emitted_; ///< updated functions, and what they replace
+    std::vector<bool> is_emitted_;                                  ///< by updated index: the same for quick looks
     std::map<std::uint32_t, EmittedFunction> functions_;            ///< by updated index
     std::map<Rva, EmittedData> data_;
     bool grown_ = false;

@@ -21,6 +21,21 @@ const JumpTable* table_at(const Function& function, Rva at) {
     return found != function.jump_tables.end() ? &*found : nullptr;
 }
 
+/// True if the other code starts with an instruction of the same length, with its distance in the same place.
+bool same_instruction(const Instruction& instruction, ByteView bytes, ByteView other_code) {
+    const auto distance = instruction.distance.value_or(DistanceField{instruction.length, 0});
+    const std::size_t behind = std::size_t{distance.offset} + distance.size;
+    const auto others = other_code.slice(0, instruction.length);
+    // Whatever a distance is, its bytes have no part in what an instruction is.
+    if (others && std::equal(bytes.begin(), bytes.begin() + distance.offset, others->begin()) &&
+        std::equal(bytes.begin() + behind, bytes.end(), others->begin() + behind))
+        return true;
+    const auto other = decode(other_code);
+    return other && other->length == instruction.length &&
+           (!instruction.distance ||
+            (other->distance && other->distance->offset == distance.offset && other->distance->size == distance.size));
+}
+
 } // namespace
 
 std::optional<Place> entry_of(const JumpTable& table, ByteView entries, std::size_t index, Place base) {
@@ -98,6 +113,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
     const auto relocations = updated_.relocations();
     auto relocation = std::ranges::lower_bound(relocations, begin, {}, &pe::Relocation::at);
     auto reference = function.references.begin();
+    std::vector<RvaRange> fields; // of the instruction that hold addresses: offsets from the entry
 
     for (std::uint32_t offset = 0; offset < updated_code.size();) {
         goal.at = begin + offset;
@@ -108,21 +124,18 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
             continue;
         }
         const auto ours = decode(*updated_code.from(offset));
-        const auto theirs = decode(*code.from(offset));
         if (!ours) {
             // What cannot be decoded cannot be checked where it is new; where it is old, every byte must be as it was.
             if (entry.in_package || *updated_code.from(offset) != *code.from(offset))
                 return failed(goal, "code that cannot be decoded");
             return {};
         }
-        if (!theirs || theirs->length != ours->length)
+        if (!same_instruction(*ours, *updated_code.slice(offset, ours->length), *code.from(offset)))
             return failed(goal, fmt::format("another instruction at {}", (entry + offset).text()));
 
-        std::vector<RvaRange> fields; // offsets from the entry
+        fields.clear();
         if (ours->distance) {
             const auto& field = *ours->distance;
-            if (!theirs->distance || theirs->distance->offset != field.offset || theirs->distance->size != field.size)
-                return failed(goal, fmt::format("another instruction at {}", (entry + offset).text()));
             const std::uint32_t at = offset + field.offset;
             fields.push_back({{at}, field.size});
             const std::int64_t distance = field.size == 1 ? std::int64_t{*updated_code.read<std::int8_t>(at)}
