@@ -383,8 +383,7 @@ class Collector {
             if (Contents::extent_of(pairing_.updated, next.range.begin).text)
                 break;
             if (next.range.begin - begin > kMaxUnknownExtent) {
-                refuse({std::nullopt, begin}, Code::data_extent_unknown,
-                       fmt::format("{} may reach over more than {} bytes", describe_target(begin), kMaxUnknownExtent));
+                too_long_.insert(begin);
                 break;
             }
             grown_ |= copies_.join_with_next(i);
@@ -426,6 +425,9 @@ class Collector {
 
     void resolve_data() {
         data_.clear();
+        for (const Rva begin : too_long_)
+            refuse({std::nullopt, begin}, Code::data_extent_unknown,
+                   fmt::format("{} may reach over more than {} bytes", describe_target(begin), kMaxUnknownExtent));
         for (const std::uint32_t first : copies_.firsts()) {
             const RvaRange region = copies_.region_of(first);
             EmittedData data;
@@ -542,6 +544,7 @@ class Collector {
     std::vector<bool> is_emitted_;                                  ///< by updated index: the same for quick looks
     std::map<std::uint32_t, EmittedFunction> functions_;            ///< by updated index
     std::map<Rva, EmittedData> data_;
+    std::set<Rva> too_long_; ///< copied data whose end was not found; what an earlier pass found stays true
     bool grown_ = false;
     Emission result_;
     std::map<std::tuple<Code, std::string, std::string>, std::size_t> told_; ///< refusals by what they say

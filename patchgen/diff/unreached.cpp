@@ -42,6 +42,26 @@ bool is_fill(Machine machine, ByteView bytes) {
     return true;
 }
 
+/// Everything that is compared because something refers to it, ascending.
+std::vector<Rva> targets_of(const program::Program& program) {
+    std::vector<Rva> targets;
+    for (const program::Function& function : program.functions()) {
+        for (const program::Reference& reference : function.references)
+            targets.push_back(reference.target);
+        for (const program::JumpTable& table : function.jump_tables)
+            targets.push_back(table.at);
+    }
+    for (const pe::Relocation& field : program.relocations())
+        if (const auto target = program.pointer_at(field.at))
+            targets.push_back(*target);
+    for (const pe::Export& one : program.exports())
+        targets.push_back(one.rva);
+    for (const pe::ImportSlot& import : program.imports())
+        targets.push_back(import.slot);
+    std::ranges::sort(targets);
+    return targets;
+}
+
 /// What a reference of unreached code leads to, as the baseline has it: the same for both images where it is the same.
 using Meaning = std::function<std::uint64_t(Rva)>;
 
@@ -54,8 +74,13 @@ class Collector {
     std::vector<Piece> run() {
         for (const program::Function& function : program_.functions())
             known_.push_back(function.range);
-        for (const program::DataObject& object : program_.data())
-            known_.push_back(object.range);
+        const std::vector<Rva> targets = targets_of(program_);
+        for (const program::DataObject& object : program_.data()) {
+            // What code has a label, and nothing refers to, is nobody else's to compare.
+            const auto target = std::ranges::lower_bound(targets, object.range.begin);
+            if (target != targets.end() && object.range.contains(*target))
+                known_.push_back(object.range);
+        }
         for (const match::Metadata& one : places_.metadata())
             known_.push_back(one.range);
         std::ranges::sort(known_);
