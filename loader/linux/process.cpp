@@ -353,6 +353,13 @@ Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
     if (status.tracer != 0)
         return fail(Code::target_inaccessible, fmt::format("process {} ({}) is traced by process {}", pid, status.name,
                                                            describe_process(status.tracer)));
+    // A thread that cannot be stopped would only show once something lies in the process.
+    for (const pid_t tid : list_threads(pid))
+        if (const auto thread = read_status(static_cast<std::uint64_t>(tid)); thread && thread->tracer != 0)
+            return fail(
+                Error(Code::target_inaccessible, fmt::format("a thread of process {} ({}) is traced by process {}", pid,
+                                                             status.name, describe_process(thread->tracer)))
+                    .in_thread(static_cast<std::uint64_t>(tid)));
     SUTURE_TRY(Memory memory, Memory::open(pid));
     SUTURE_TRY(const auto maps, read_maps(pid));
     if (maps.empty())

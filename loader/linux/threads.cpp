@@ -118,6 +118,9 @@ bool StoppedThreads::release() {
     threads_.clear();
     // A process that was killed cannot end before its threads were taken off the kernel here, the first one last.
     std::ranges::stable_partition(lost, [&](pid_t tid) { return tid != static_cast<pid_t>(pid_); });
+    // Only what stands still can be let go: threads that were never told to stop, since another one refused, too.
+    for (const pid_t tid : lost)
+        tracing::interrupt(tid);
     for (const pid_t tid : lost) {
         const tracing::Report report = tracing::report(tid, std::chrono::steady_clock::now() + kEnd);
         if (report.event == Event::ended)

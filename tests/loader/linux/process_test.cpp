@@ -1,4 +1,5 @@
 #include "loader/linux/process.hpp"
+#include "loader/linux/procfs.hpp"
 #include "tests/loader/linux/threads_program.hpp"
 
 #include <fmt/format.h>
@@ -300,26 +301,59 @@ TEST(Process, SaysThatItEndedWhileStopped) {
     EXPECT_TRUE(failed_with(open_process(program.target->pid()), Code::target_gone));
 }
 
+/// Another process that traces a thread, as a debugger does.
+class Tracer {
+  public:
+    explicit Tracer(pid_t thread) {
+        int ready[2];
+        EXPECT_EQ(::pipe(ready), 0);
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            const char done = ::ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) == 0 ? 1 : 0;
+            ::_exit(::write(ready[1], &done, 1) == 1 && done ? ::pause() : 1);
+        }
+        char done = 0;
+        EXPECT_EQ(::read(ready[0], &done, 1), 1);
+        EXPECT_EQ(done, 1);
+        ::close(ready[0]);
+        ::close(ready[1]);
+    }
+    ~Tracer() {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    Tracer(const Tracer&) = delete;
+    Tracer& operator=(const Tracer&) = delete;
+    std::string name() const { return fmt::format("traced by process {} (", pid_); }
+
+  private:
+    pid_t pid_ = -1;
+};
+
 TEST(OpenProcess, NamesTheTracer) {
     ThreadsProgram program(1);
-    const pid_t process = program.process.pid();
-    int ready[2];
-    ASSERT_EQ(::pipe(ready), 0);
-    const pid_t tracer = ::fork();
-    if (tracer == 0) {
-        const char done = ::ptrace(PTRACE_SEIZE, process, nullptr, nullptr) == 0 ? 1 : 0;
-        ::_exit(::write(ready[1], &done, 1) == 1 && done ? ::pause() : 1);
+    {
+        const Tracer tracer(program.process.pid());
+        EXPECT_TRUE(failed_with(open_process(program.target->pid()), Code::target_inaccessible, tracer.name()));
+        EXPECT_TRUE(failed_with(program.target->stop(), Code::target_stop_failed, tracer.name()));
     }
-    char done = 0;
-    ASSERT_EQ(::read(ready[0], &done, 1), 1);
-    ASSERT_EQ(done, 1);
-    const std::string name = fmt::format("traced by process {} (", tracer);
-    EXPECT_TRUE(failed_with(open_process(program.target->pid()), Code::target_inaccessible, name));
-    EXPECT_TRUE(failed_with(program.target->stop(), Code::target_stop_failed, name));
-    ::kill(tracer, SIGKILL);
-    ::waitpid(tracer, nullptr, 0);
-    ::close(ready[0]);
-    ::close(ready[1]);
+    EXPECT_TRUE(succeeded(program.target->stop()));
+    program.expect_healthy();
+}
+
+TEST(OpenProcess, NamesTheTracerOfAnyThreadAndLetsGoOfTheOthers) {
+    ThreadsProgram program(4);
+    const auto threads = list_threads(program.target->pid());
+    ASSERT_GT(threads.size(), 1u);
+    {
+        const Tracer tracer(threads.back());
+        EXPECT_TRUE(failed_with(open_process(program.target->pid()), Code::target_inaccessible, tracer.name()));
+        EXPECT_TRUE(failed_with(program.target->stop(), Code::target_stop_failed, tracer.name()));
+        for (const pid_t thread : threads)
+            if (thread != threads.back()) {
+                EXPECT_EQ(read_status(static_cast<std::uint64_t>(thread))->tracer, 0u) << thread;
+            }
+    }
     EXPECT_TRUE(succeeded(program.target->stop()));
     program.expect_healthy();
 }
