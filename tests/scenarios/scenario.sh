@@ -7,7 +7,13 @@
 #   SUTURE_WINE, SUTURE_WINESERVER, SUTURE_WINE_PREFIX
 #
 # A scenario ends with exit code 0 if everything was as it says, else 1 with the first thing that was not.
+#
+# The line "# codes: A B" of a scenario names the reasons of docs/refusals.md that it provokes: each must come, by
+# refused() or refuses(), and no other one. A test holds the lines of all scenarios to the table of codes.
 set -eu
+
+scenarios=$(cd "$(dirname "$0")/.." && pwd)
+codes=$(sed -n 's/^# codes: //p' "$0")
 
 unset DISPLAY || :
 export WINEPREFIX="$SUTURE_WINE_PREFIX" WINESERVER="$SUTURE_WINESERVER" WINEDEBUG=-all
@@ -18,15 +24,23 @@ work=$(mktemp -d)
 pids=
 finish() {
   code=$?
+  if [ "$code" = 0 ]; then (check_codes) || code=1; fi
   for pid in $pids; do kill -9 "$pid" 2>/dev/null || :; done
   if [ "$code" != 0 ] && [ -f "$work/log" ]; then echo "--- log"; cat "$work/log"; fi
   rm -rf "$work"
   exit "$code"
 }
+# At the end of a scenario: every code that it declares has come.
+check_codes() {
+  for one in $codes; do
+    grep -qxF -e "$one" seen || fail "$one is declared, and did not come"
+  done
+}
 trap finish EXIT
 trap 'exit 1' INT TERM
 cd "$work"
 : >log
+: >seen
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
@@ -40,6 +54,27 @@ expect() {
 }
 # `out` of the last command holds this text.
 says() { grep -qF -e "$1" out || fail "no \"$1\" in the output of the last command"; }
+
+# The exit codes that docs/refusals.md promises for a reason, given by patchgen or suture; one as a rule.
+promised() { # CODE TOOL
+  awk -F'|' -v code=" \`$1\` " -v from_end="$([ "$2" = patchgen ] && echo 2 || echo 1)" \
+    '$2 == code { gsub(/[ ,]+/, " ", $(NF - from_end)); print $(NF - from_end) }' "$scenarios/../../docs/refusals.md"
+}
+# A command that must refuse for this reason: in its JSON, and with the exit code that is promised.
+refused() { # CODE COMMAND [ARGUMENT...]
+  reason=$1; shift
+  case " $codes " in *" $reason "*) ;; *) fail "$reason is not declared" ;; esac
+  tool=suture
+  for word in "$@"; do case $word in patchgen | */patchgen) tool=patchgen ;; esac; done
+  wanted=$(promised "$reason" "$tool")
+  [ -n "$wanted" ] || fail "docs/refusals.md says nothing of $reason from $tool"
+  echo "\$ $*" >>log
+  code=0; "$@" --json=- >out 2>&1 </dev/null || code=$?
+  cat out >>log
+  case " $wanted " in *" $code "*) ;; *) fail "exit code $code, promised is $wanted, from: $*" ;; esac
+  grep -qF -e "\"code\": \"$reason\"" out || fail "no $reason from: $*"
+  echo "$reason" >>seen
+}
 
 wait_for() { # SECONDS, then a command that must hold within that time
   tries=$(($1 * 20)); shift
@@ -105,11 +140,20 @@ make_package() { # SAMPLE FILE [OPTION...]
 # All that a process may execute or read but not write, to the byte, and where it is mapped.
 digest() { target-tool digest "$pid"; }
 
-# A refusal: `suture apply` with these arguments exits with the code, names the reason, and changes nothing.
-refuses() { # EXIT-CODE REASON [ARGUMENT...]
-  wanted=$1; reason=$2; shift 2
+# A refusal: `suture apply` with these arguments gives the reason, and changes nothing.
+refuses() { # REASON [ARGUMENT...]
+  reason=$1; shift
   before=$(digest)
-  expect "$wanted" suture apply "$@"
-  says "$reason"
+  refused "$reason" suture apply "$@"
   [ "$(digest)" = "$before" ] || fail "the target was changed by a refused apply"
+}
+
+# Pairs of small images (tests/scenarios/pairs): each declared code from the pair of its name, and no package.
+refuse_pairs() {
+  for one in $codes; do
+    pair=$SUTURE_SCENARIO_PAIRS/$one
+    # shellcheck disable=SC2046 # words
+    refused "$one" patchgen create "$pair/0.dll" "$pair/1.dll" -o package.dll $(cat "$pair/options")
+    [ ! -e package.dll ] || fail "a package was written in spite of $one"
+  done
 }

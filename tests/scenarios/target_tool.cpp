@@ -1,10 +1,14 @@
 // What scenarios need besides the product: looking at a process from outside and doing to it what others might do.
 // Every command prints its result on standard output and exits with 0, or says on standard error what went wrong.
+#include "engine/package/file_digest.hpp"
+#include "engine/package/hotp_section.hpp"
 #include "engine/package/reader.hpp"
 #include "engine/package/writer.hpp"
 #include "engine/patch/ledger.hpp"
 #include "engine/patch/snapshot.hpp"
+#include "engine/pe/checksum.hpp"
 #include "loader/linux/process.hpp"
+#include "loader/linux/process_lock.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,6 +16,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -174,24 +179,143 @@ void detour(const Arguments& arguments) {
     poke(arguments[0], opened.at(package.manifest().functions.at(0).baseline), jump);
 }
 
-/// A sound package for the same module, but for Arm64.
-void for_arm64(const Arguments& arguments) {
-    const Bytes file = read_file(arguments.at(0));
-    const auto package = need(package::Package::parse(file));
+/// A sound package for the module of another one, which replaces nothing.
+package::Contents hollow(const package::Package& package) {
     package::Contents contents;
     contents.manifest = package.manifest();
-    contents.manifest.machine = Machine::arm64;
-    contents.manifest.baseline.machine = Machine::arm64;
     contents.manifest.functions.clear();
+    contents.manifest.retired.clear();
     contents.manifest.fixups.clear();
     contents.manifest.globals.clear();
-    write_file(arguments.at(1), need(package::write_package(contents)));
+    return contents;
+}
+
+void for_arm64(package::Contents& contents, const package::Package&) {
+    contents.manifest.machine = Machine::arm64;
+    contents.manifest.baseline.machine = Machine::arm64;
+}
+
+/// Builds upon a version that nobody applied.
+void upon_another(package::Contents& contents, const package::Package&) {
+    contents.manifest.sequence = 9;
+    contents.manifest.min_sequence = 7;
+}
+
+void with_an_import(package::Contents& contents, const package::Package&) {
+    contents.imports = package::build_import_table({{"absent.dll", "nothing", 0}}, package::kFirstSection);
+    const Bytes& bytes = contents.imports->bytes;
+    contents.sections.push_back({".rdata", package::kFirstSection, bytes, static_cast<std::uint32_t>(bytes.size())});
+}
+
+/// Two fields that reach to both ends of what a displacement can say: one of them is too far from anywhere.
+void far_apart(package::Contents& contents, const package::Package&) {
+    contents.sections.push_back({".text", package::kFirstSection, Bytes(8, 0xcc), 8});
+    for (const bool low : {false, true})
+        contents.manifest.fixups.push_back(
+            {package::FixupKind::rel32, package::kFirstSection + (low ? 4 : 0), Rva{0}, low ? INT32_MIN : INT32_MAX});
+}
+
+/// Splits the last of the instructions that a site displaces.
+void with_a_wrong_site(package::Contents& contents, const package::Package& package) {
+    const auto& functions = package.manifest().functions;
+    const auto found = std::ranges::find_if(
+        functions, [](const package::Replacement& one) { return one.site.displaced > one.site.entry_size; });
+    if (found == functions.end())
+        throw std::runtime_error("no site displaces more than it replaces");
+    package::Replacement function = *found;
+    --function.site.displaced;
+    function.entry_bytes.resize(function.site.original_size());
+    contents.sections.push_back({".text", package::kFirstSection, Bytes{0xc3}, 1});
+    function.patch = package::kFirstSection;
+    function.patch_size = 1;
+    contents.manifest.functions = {function};
+}
+
+/// One more version with a long name, of which the sequence is given as a third argument.
+void with_a_long_id(package::Contents& contents, const package::Package&) {
+    contents.manifest.id = std::string(1000, 'x');
+}
+
+const std::map<std::string, void (*)(package::Contents&, const package::Package&)> kCrafts = {
+    {"arm64", for_arm64},     {"upon-another", upon_another},    {"import", with_an_import},
+    {"far-apart", far_apart}, {"wrong-site", with_a_wrong_site}, {"long-id", with_a_long_id},
+};
+
+/// A package that no patchgen would make, from one that it made: craft KIND PACKAGE OUTPUT [SEQUENCE].
+void craft(const Arguments& arguments) {
+    const Bytes file = read_file(arguments.at(1));
+    const auto package = need(package::Package::parse(file));
+    package::Contents contents = hollow(package);
+    kCrafts.at(arguments.at(0))(contents, package);
+    if (arguments.size() > 3)
+        contents.manifest.sequence = static_cast<std::uint32_t>(number(arguments[3]));
+    write_file(arguments.at(2), need(package::write_package(contents)));
+}
+
+/// Leaves the ledger of a module as an injector does that dies while it prepares.
+void cut_off(const Arguments& arguments) {
+    const Opened opened(arguments.at(0), arguments.at(1));
+    patch::Ledger ledger = need(patch::ledger_of(*opened.target, arguments[1]));
+    ledger.phase = patch::Phase::preparing;
+    poke(arguments[0], ledger.block.committed().begin, need(patch::committed_bytes(ledger)));
+}
+
+void spoil_ledger(const Arguments& arguments) {
+    const Opened opened(arguments.at(0), arguments.at(1));
+    const patch::Ledger ledger = need(patch::ledger_of(*opened.target, arguments[1]));
+    poke(arguments[0], ledger.block.ledger().begin + 8, Bytes(8, 0xee));
+}
+
+/// Maps something wherever there is room within reach of a branch.
+void crowd(const Arguments& arguments) {
+    const Opened opened(arguments.at(0), arguments.at(1));
+    constexpr std::uint64_t kReach = std::uint64_t{1} << 31;
+    constexpr std::uint64_t kGranularity = 0x10000;
+    const std::uint64_t middle = opened.module.range.begin.value;
+    std::uint64_t at = middle > kReach ? middle - kReach : kGranularity;
+    const std::uint64_t end = opened.module.range.end().value + kReach;
+    auto regions = need(opened.target->regions());
+    regions.push_back({{Va{end}, 0}, false, false, false});
+    std::vector<target::Mapping> mappings;
+    for (const target::Region& region : regions) {
+        const std::uint64_t begin = std::min(region.range.begin.value, end);
+        if (begin > at)
+            mappings.push_back({{Va{at}, begin - at}, {}, target::Protection::read});
+        at = std::max(at, region.range.end().value);
+    }
+    for (const target::Mapping& mapping : mappings)
+        if (auto mapped = opened.target->map({&mapping, 1}); !mapped && mapping.range.size >= kGranularity)
+            need(std::move(mapped));
+}
+
+/// Keeps others from working on a process, as a suture at work does, until killed.
+void lock(const Arguments& arguments) {
+    const auto held = need(loader::ProcessLock::take(number(arguments.at(0))));
+    fmt::print("held\n");
+    std::fflush(stdout);
+    ::pause();
 }
 
 void flip(const Arguments& arguments) {
     Bytes file = read_file(arguments.at(0));
     std::uint8_t& byte = file.at(number(arguments.at(1)));
     byte = static_cast<std::uint8_t>(byte ^ 1);
+    write_file(arguments.at(2), file);
+}
+
+/// Changes a byte of a package as one does who can make the digest anew: reseal PACKAGE OFFSET OUTPUT.
+void reseal(const Arguments& arguments) {
+    Bytes file = read_file(arguments.at(0));
+    need(package::Package::parse(file));
+    std::uint8_t& byte = file.at(number(arguments.at(1)));
+    byte = static_cast<std::uint8_t>(byte ^ 1);
+    const auto image = need(pe::Image::parse(file, pe::Layout::file));
+    const package::DigestHoles holes{image.checksum_offset(), image.directory_offset(pe::Directory::certificates),
+                                     image.sections().back().raw + package::kDigestAt};
+    const Digest digest = package::file_digest(file, holes);
+    std::ranges::copy(digest.bytes, file.begin() + static_cast<std::ptrdiff_t>(holes.digest.value));
+    const std::uint32_t checksum = pe::checksum_of(file, holes.checksum);
+    std::memcpy(file.data() + holes.checksum.value, &checksum, sizeof checksum);
     write_file(arguments.at(2), file);
 }
 
@@ -225,9 +349,14 @@ const std::map<std::string, void (*)(const Arguments&)> kCommands = {
     {"spoil", spoil},
     {"spoil-replaced", spoil_replaced},
     {"detour", detour},
-    {"for-arm64", for_arm64},
+    {"craft", craft},
+    {"cut-off", cut_off},
+    {"spoil-ledger", spoil_ledger},
+    {"crowd", crowd},
+    {"lock", lock},
     {"flip", flip},
     {"flip-all", flip_all},
+    {"reseal", reseal},
     {"hold", hold},
 };
 

@@ -8,6 +8,8 @@ start_service
 size=$(wc -c <"$package")
 for part in 0 1 2 3 4 5 6 7; do
   target-tool flip "$package" $((size * part / 8 + part)) damaged.dll
-  refuses 1 p damaged.dll --pid "$pid" --allow-unsigned
+  before=$(digest)
+  expect 1 suture apply damaged.dll --pid "$pid" --allow-unsigned
+  [ "$(digest)" = "$before" ] || fail "the target was changed by a refused apply"
 done
 expect 0 target-tool flip-all "$package"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A process of another user is refused to an ordinary user.
+# codes: target-inaccessible
 . "$(dirname "$0")/../scenario.sh"
 
 make_package heartbeat heartbeat.dll
@@ -7,6 +8,5 @@ start_service
 [ "$(id -u)" = 0 ] || fail "this scenario needs root, to be two users"
 chmod 755 . ; chmod 644 "$package"
 before=$(digest)
-expect 7 setpriv --reuid 65534 --regid 65534 --clear-groups "$SUTURE_BIN/suture" apply "$package" --pid "$pid" --allow-unsigned
-says target-inaccessible
+refused target-inaccessible setpriv --reuid 65534 --regid 65534 --clear-groups "$SUTURE_BIN/suture" apply "$package" --pid "$pid" --allow-unsigned
 [ "$(digest)" = "$before" ] || fail "the target was changed"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A package that somebody else signed is refused.
+# codes: signer-not-trusted
 . "$(dirname "$0")/../scenario.sh"
 
 make_package heartbeat heartbeat.dll
@@ -9,4 +10,4 @@ for who in publisher stranger; do
     -addext extendedKeyUsage=codeSigning >>log 2>&1
 done
 osslsigncode sign -h sha256 -certs stranger.pem -key stranger.key -in "$package" -out signed.dll >>log 2>&1
-refuses 6 trust signed.dll --pid "$pid" --trust publisher.pem
+refuses signer-not-trusted signed.dll --pid "$pid" --trust publisher.pem
