@@ -24,7 +24,7 @@ const JumpTable* table_at(const Function& function, Rva at) {
 /// True if the other code starts with an instruction of the same length, with its distance in the same place.
 bool same_instruction(const Instruction& instruction, ByteView bytes, ByteView other_code) {
     const auto distance = instruction.distance.value_or(DistanceField{instruction.length, 0});
-    const std::size_t behind = std::size_t{distance.offset} + distance.size;
+    const std::ptrdiff_t behind = distance.offset + distance.size;
     const auto others = other_code.slice(0, instruction.length);
     // Whatever a distance is, its bytes have no part in what an instruction is.
     if (others && std::equal(bytes.begin(), bytes.begin() + distance.offset, others->begin()) &&
