@@ -21,12 +21,12 @@ MB = 1e6
 
 
 def run(*command):
-    """Wall seconds, peak memory in bytes, and exit status of a command."""
+    """Wall seconds, peak memory in bytes, exit status, and seconds of processor time of a command."""
     begin = time.monotonic()
     child = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    return time.monotonic() - begin, usage.ru_maxrss * 1024, child.returncode
+    return time.monotonic() - begin, usage.ru_maxrss * 1024, child.returncode, usage.ru_utime + usage.ru_stime
 
 
 def best(times, *command):
@@ -42,24 +42,25 @@ def measure(baseline, updated, folder, peers):
     size = baseline.stat().st_size + updated.stat().st_size
     package, report = folder / "package", folder / "report.json"
     create = [BIN / "patchgen", "create", baseline, updated, "-o", package, "--quiet", "--json", report]
-    seconds, memory, status = best(3, *create)
+    seconds, memory, status, processor = best(3, *create)
     if status not in (0, 3, 4):
         sys.exit(f"{updated}: patchgen ends with {status}")
     told = json.loads(report.read_text())
     functions = told["functions"]["baseline"] + told["functions"]["updated"]
     print(f"{updated.name}: {size / MB:.2f} MB the pair, {told['machine']}, {told['result']}")
     print(f"  create     {seconds:9.3f} s   {functions:8} functions, {functions / seconds:,.0f} a second; "
-          f"{memory / size:.2f}x the pair in memory")
+          f"{processor:.3f} s of processor time; {memory / size:.2f}x the pair in memory")
     if told["machine"] == "x64":
         limit = subprocess.run([BIN / "decode_limit", baseline, updated], check=True, capture_output=True, text=True)
         decoding, code, _ = limit.stdout.split()
         print(f"  decoding   {float(decoding):9.3f} s   {int(code) / MB / float(decoding):.0f} MB/s on one core: "
-              f"create takes {seconds / float(decoding):.1f}x of it")
+              f"create takes {seconds / float(decoding):.1f}x of it, and {processor / float(decoding):.1f}x in "
+              "processor time")
     if not peers:
         return
     for name, command in (("bsdiff", ["bsdiff", baseline, updated, folder / "bsdiff"]),
                           ("xdelta3", ["xdelta3", "-e", "-9", "-f", "-s", baseline, updated, folder / "xdelta3"])):
-        took, peak, _ = run(*command)
+        took, peak, *_ = run(*command)
         print(f"  {name:10} {took:9.3f} s   {took / seconds:.1f}x of create, {peak / size:.2f}x the pair in memory")
     sizes = {"bsdiff": (folder / "bsdiff").stat().st_size, "xdelta3": (folder / "xdelta3").stat().st_size,
              "full image, zstd": compressed(updated)}

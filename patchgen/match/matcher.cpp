@@ -2,6 +2,7 @@
 
 #include "patchgen/match/fingerprint.hpp"
 #include "patchgen/match/names.hpp"
+#include "patchgen/program/parallel.hpp"
 
 #include <fmt/format.h>
 
@@ -47,6 +48,14 @@ struct Seen {
     bool unique() const { return baseline < kMany && updated < kMany; }
 };
 
+std::vector<Digest> fingerprints_of(const program::Program& program) {
+    const auto functions = program.functions();
+    std::vector<Digest> digests(functions.size());
+    program::for_each_index(functions.size(),
+                            [&](std::size_t i) { digests[i] = fingerprint_of(program, functions[i]); });
+    return digests;
+}
+
 class Matcher {
   public:
     Matcher(const Places& baseline, const Places& updated)
@@ -54,12 +63,8 @@ class Matcher {
           updated_(updated.program().functions()), baseline_votes_(baseline_.size()), updated_votes_(updated_.size()) {
         result_.to_updated.resize(baseline_.size());
         result_.to_baseline.resize(updated_.size());
-        result_.baseline_fingerprints.reserve(baseline_.size());
-        result_.updated_fingerprints.reserve(updated_.size());
-        for (const program::Function& function : baseline_)
-            result_.baseline_fingerprints.push_back(fingerprint_of(baseline.program(), function));
-        for (const program::Function& function : updated_)
-            result_.updated_fingerprints.push_back(fingerprint_of(updated.program(), function));
+        result_.baseline_fingerprints = fingerprints_of(baseline.program());
+        result_.updated_fingerprints = fingerprints_of(updated.program());
     }
 
     Matching run() {

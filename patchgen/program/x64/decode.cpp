@@ -21,7 +21,7 @@ class Decoding {
 
     DecodedCode run() {
         find_trailing_zeros();
-        code_.instructions.reserve(size_ / 4);
+        code_.instructions.reserve(size_ / 3);
         walk();
         if (code_.undecoded.empty())
             add_relocated_fields();
@@ -29,6 +29,9 @@ class Decoding {
             check_branches();
         if (!std::ranges::is_sorted(code_.references))
             std::ranges::sort(code_.references);
+        // These are most of what an image takes in memory.
+        code_.instructions.shrink_to_fit();
+        code_.references.shrink_to_fit();
         return std::move(code_);
     }
 
