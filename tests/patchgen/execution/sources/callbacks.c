@@ -48,7 +48,7 @@ RUN(run_table) {
         value = kOperations[buffer[i] % COUNT(kOperations)](value, b + i);
 #if UPDATED
     const Operation last = b & 1 ? limited : rotate;
-    value = last(value, a);
+    value = last(value, a) + 1;
 #endif
     return value;
 }
