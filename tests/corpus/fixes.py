@@ -54,7 +54,7 @@ def missed(truth, report, before, after):
     updated = {change["updated_rva"] for change in report["changes"]}
     if any(one["code"] == "match-ambiguous" for one in report["reasons"]):
         # Which function is which could not be said of all: the refusal names them by address.
-        updated |= {one["rva"] for one in report["reasons"]}
+        updated |= {one.get("rva") for one in report["reasons"]}
     for function in truth["f_changed"]:
         name = function.split(":", 1)[-1]
         # Not in the linked image: inlined everywhere, or dropped by the linker as unused.
