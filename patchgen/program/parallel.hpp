@@ -6,6 +6,9 @@
 
 namespace suture::program {
 
+/// Processors that this process may run on; 0 if that is not known.
+unsigned usable_processors();
+
 /// Calls work(i) for each i in [0, count) on up to two threads. The result must not depend on the order: each call
 /// writes only to what belongs to its index.
 template <class Work>
@@ -21,7 +24,7 @@ void for_each_index(std::size_t count, const Work& work) {
                 work(i);
         }
     };
-    if (count > 4 * kChunk && std::thread::hardware_concurrency() > 1) {
+    if (count > 4 * kChunk && usable_processors() > 1) {
         const std::jthread other(run);
         run();
     } else {
