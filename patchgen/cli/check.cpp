@@ -1,5 +1,6 @@
 #include "patchgen/cli/commands.hpp"
 #include "patchgen/cli/images.hpp"
+#include "patchgen/cli/plain_text.hpp"
 #include "patchgen/diff/sites.hpp"
 
 #include <algorithm>
@@ -10,6 +11,9 @@ namespace {
 
 using program::Function;
 using program::Program;
+
+/// Bytes of the particulars of a refusal that are shown; they may name other functions.
+constexpr std::size_t kMaxDetail = 400;
 
 struct Refused {
     const Function* function;
@@ -48,12 +52,13 @@ Findings examine(const Program& program, const isa::Isa& isa) {
 
 std::string text_of_findings(const Program& program, const Findings& findings, const Output& output) {
     const std::size_t total = program.functions().size();
-    std::string text = fmt::format(
-        "{}  {}  names from {}\n{} of {} can be redirected{}\n", output.styled(Output::Style::bold, program.path()),
-        name_of(program.image().machine()), program.symbol_source(), findings.redirectable, counted(total, "function"),
-        total ? fmt::format(" ({:.1f} %)",
-                            100.0 * static_cast<double>(findings.redirectable) / static_cast<double>(total))
-              : "");
+    std::string text =
+        fmt::format("{}  {}  names from {}\n{} of {} can be redirected{}\n",
+                    output.styled(Output::Style::bold, plain(program.path())), name_of(program.image().machine()),
+                    program.symbol_source(), findings.redirectable, counted(total, "function"),
+                    total ? fmt::format(" ({:.1f} %)",
+                                        100.0 * static_cast<double>(findings.redirectable) / static_cast<double>(total))
+                          : "");
     for (const auto& [kind, count] : findings.sites)
         text += fmt::format("  {:<14} {:>8}\n", isa::name_of(kind), count);
     if (!findings.refused.empty())
@@ -64,7 +69,8 @@ std::string text_of_findings(const Program& program, const Findings& findings, c
     for (std::size_t i = 0; i < shown; ++i) {
         const Refused& refused = findings.refused[i];
         text += fmt::format("  {:<10} {}: {}: {}\n", hex(refused.function->range.begin.value),
-                            refused.function->display_name(), refused.code, refused.detail);
+                            plain_cut(refused.function->display_name()), refused.code,
+                            plain_cut(refused.detail, kMaxDetail));
     }
     if (shown < findings.refused.size())
         text += fmt::format("  and {} more: -v shows all\n", findings.refused.size() - shown);

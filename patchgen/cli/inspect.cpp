@@ -1,6 +1,7 @@
 #include "engine/package/limits.hpp"
 #include "patchgen/cli/commands.hpp"
 #include "patchgen/cli/disassembly/package_code.hpp"
+#include "patchgen/cli/plain_text.hpp"
 
 namespace suture::cli {
 
@@ -8,6 +9,27 @@ namespace {
 
 using package::Package;
 using package::Replacement;
+
+/// Bytes of code that are shown, in all: functions may share code, so that a small file could say much.
+constexpr std::size_t kMaxShownCode = 4u << 20;
+
+/// Code of replacements, as long as it is not too much.
+class ShownCode {
+  public:
+    explicit ShownCode(const Disassembler& disassembler) : disassembler_(disassembler) {}
+
+    /// Nothing where too much has been shown already.
+    std::optional<std::vector<Line>> of(const Replacement& function) {
+        shown_ += function.patch_size;
+        if (shown_ > kMaxShownCode)
+            return std::nullopt;
+        return disassembler_.package_code({function.patch, function.patch_size});
+    }
+
+  private:
+    const Disassembler& disassembler_;
+    std::uint64_t shown_ = 0;
+};
 
 std::string name_of_import(const pe::ImportSlot& slot) {
     return slot.name.empty() ? fmt::format("{}#{}", slot.dll, slot.ordinal) : fmt::format("{}!{}", slot.dll, slot.name);
@@ -24,7 +46,8 @@ std::string code_text(const std::vector<Line>& lines) {
     return text;
 }
 
-std::string function_text(const Replacement& function, const Disassembler& disassembler, const Output& output) {
+std::string function_text(const Replacement& function, const Disassembler& disassembler, ShownCode& code,
+                          const Output& output) {
     std::string text = fmt::format("\n  {}\n    baseline {}, {} bytes, {}\n    replacement {}, {} bytes{}\n",
                                    output.styled(Output::Style::bold, disassembler.baseline_name(function.baseline)),
                                    hex(function.baseline.value), function.baseline_size, function.baseline_digest.hex(),
@@ -36,22 +59,23 @@ std::string function_text(const Replacement& function, const Disassembler& disas
     if (function.site.uses_pad())
         text +=
             fmt::format("      {:>8}  {:<32} pad\n", hex(function.site.pad.value), hex(ByteView(function.pad_bytes)));
-    return text + code_text(disassembler.baseline_code(function.entry_bytes, function.baseline)) + "    code\n" +
-           code_text(disassembler.package_code({function.patch, function.patch_size}));
+    const auto lines = code.of(function);
+    return text + code_text(disassembler.baseline_code(function.entry_bytes, function.baseline)) +
+           (lines ? "    code\n" + code_text(*lines) : "    code is left out: there is too much of it\n");
 }
 
 std::string package_text(const Package& package, const std::string& path, std::size_t bytes, const Output& output) {
     const package::Manifest& manifest = package.manifest();
     const Disassembler disassembler(package);
-    std::string text = fmt::format("{}  {}  {}\n", output.styled(Output::Style::bold, path), name_of(manifest.machine),
-                                   counted(bytes, "byte"));
+    std::string text = fmt::format("{}  {}  {}\n", output.styled(Output::Style::bold, plain(path)),
+                                   name_of(manifest.machine), counted(bytes, "byte"));
     text += fmt::format(
-        "  id          {}\n  sequence    {}, replaces {}\n  digest      {}\n  signature   {}\n", manifest.id,
+        "  id          {}\n  sequence    {}, replaces {}\n  digest      {}\n  signature   {}\n", plain(manifest.id),
         manifest.sequence, manifest.min_sequence ? fmt::format("{} and later", manifest.min_sequence) : "any",
         package.digest().hex(), package.certificates_size() ? counted(package.certificates_size(), "byte") : "none");
     text += fmt::format("baseline {}\n  TimeDateStamp {:08x}, CheckSum {:08x}, SizeOfImage {}\n  PDB         {}\n"
                         "  SHA-256     {:02x}\n  SHA-1       {:02x}\n",
-                        output.styled(Output::Style::bold, manifest.module), manifest.baseline.time_date_stamp,
+                        output.styled(Output::Style::bold, plain(manifest.module)), manifest.baseline.time_date_stamp,
                         manifest.baseline.checksum, hex(manifest.baseline.size_of_image), pdb_text(manifest.baseline),
                         fmt::join(manifest.baseline_sha256, ""), fmt::join(manifest.baseline_sha1, ""));
     for (const pe::SectionIdentity& section : manifest.sections)
@@ -59,16 +83,17 @@ std::string package_text(const Package& package, const std::string& path, std::s
                             section.digest.hex());
     text += "sections\n";
     for (const pe::Section& section : package.image().sections())
-        text +=
-            fmt::format("  {:<8}    {}, {} bytes\n", section.name, hex(section.range.begin.value), section.range.size);
+        text += fmt::format("  {:<8}    {}, {} bytes\n", plain_cut(section.name), hex(section.range.begin.value),
+                            section.range.size);
     if (!manifest.globals.empty())
         text += "globals\n";
     for (const package::Global& global : manifest.globals)
-        text += fmt::format("  {:<10}  {}, {}\n", global.name, hex(global.at.value), counted(global.size, "byte"));
+        text += fmt::format("  {:<10}  {}, {}\n", plain_cut(global.name), hex(global.at.value),
+                            counted(global.size, "byte"));
     if (!package.imports().empty())
         text += "imports that the baseline does not have\n";
     for (const pe::ImportSlot& slot : package.imports())
-        text += fmt::format("  {:<10}  {}\n", hex(slot.slot.value), name_of_import(slot));
+        text += fmt::format("  {:<10}  {}\n", hex(slot.slot.value), plain_cut(name_of_import(slot), 320));
     if (!manifest.fixups.empty())
         text += "references to the baseline\n";
     for (const package::Fixup& fixup : manifest.fixups)
@@ -77,8 +102,9 @@ std::string package_text(const Package& package, const std::string& path, std::s
     text += counted(package.relocations().size(), "relocation") + ", " +
             counted(package.runtime_functions().size(), "entry") + " of unwind data\n";
     text += counted(manifest.functions.size(), "function") + " redirected\n";
+    ShownCode code(disassembler);
     for (const Replacement& function : manifest.functions)
-        text += function_text(function, disassembler, output);
+        text += function_text(function, disassembler, code, output);
     return text;
 }
 
@@ -89,7 +115,7 @@ Json code_json(const std::vector<Line>& lines) {
     return json;
 }
 
-Json function_json(const Replacement& function, const Disassembler& disassembler) {
+Json function_json(const Replacement& function, const Disassembler& disassembler, ShownCode& code) {
     Json json = {{"name", function.name},
                  {"baseline_rva", function.baseline.value},
                  {"baseline_size", function.baseline_size},
@@ -105,7 +131,8 @@ Json function_json(const Replacement& function, const Disassembler& disassembler
                    {"pad_rva", function.site.uses_pad() ? Json(function.site.pad.value) : Json(nullptr)},
                    {"pad_bytes", hex(ByteView(function.pad_bytes))}}}};
     json["site"]["code"] = code_json(disassembler.baseline_code(function.entry_bytes, function.baseline));
-    json["code"] = code_json(disassembler.package_code({function.patch, function.patch_size}));
+    const auto lines = code.of(function);
+    json["code"] = lines ? code_json(*lines) : Json(nullptr);
     return json;
 }
 
@@ -138,8 +165,9 @@ Json package_json(const Package& package, const std::string& path, std::size_t b
     for (const pe::Section& section : package.image().sections())
         json["sections"].push_back(
             {{"name", section.name}, {"rva", section.range.begin.value}, {"size", section.range.size}});
+    ShownCode code(disassembler);
     for (const Replacement& function : manifest.functions)
-        json["functions"].push_back(function_json(function, disassembler));
+        json["functions"].push_back(function_json(function, disassembler, code));
     for (const package::Fixup& fixup : manifest.fixups)
         json["fixups"].push_back({{"rva", fixup.source.value},
                                   {"kind", package::name_of(fixup.kind)},

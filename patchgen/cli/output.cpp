@@ -1,5 +1,7 @@
 #include "patchgen/cli/output.hpp"
 
+#include "patchgen/cli/plain_text.hpp"
+
 #include <unistd.h>
 
 #include <cstdio>
@@ -10,6 +12,20 @@
 namespace suture::cli {
 
 namespace {
+
+/// Bytes of an error that are shown, without its cause.
+constexpr std::size_t kMaxMessage = 4096;
+
+/// The message, with all that comes from files made plain: only what separates causes are lines of their own.
+std::string plain_message(const Error& error) {
+    const std::string all = error.message();
+    if (!error.cause())
+        return plain_cut(all, kMaxMessage);
+    constexpr std::string_view kBecause = "\n  because: ";
+    const std::size_t rest = kBecause.size() + error.cause()->message().size();
+    return plain_cut(std::string_view(all).substr(0, all.size() - rest), kMaxMessage) + std::string(kBecause) +
+           plain_message(*error.cause());
+}
 
 std::string advice_of(const Error& error) {
     std::string advice;
@@ -37,7 +53,7 @@ void Output::text(std::string_view text) const {
 void Output::error(const Error& error) const {
     const bool coloured = wants_colour(STDERR_FILENO);
     const std::string text = fmt::format("{}error:{} {}\n{}", coloured ? "\x1b[1;31m" : "", coloured ? "\x1b[0m" : "",
-                                         error.message(), advice_of(error));
+                                         plain_message(error), advice_of(error));
     std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

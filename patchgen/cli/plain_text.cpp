@@ -66,4 +66,12 @@ std::string plain(std::string_view text) {
     return result;
 }
 
+std::string plain_cut(std::string_view text, std::size_t most) {
+    if (text.size() <= most)
+        return plain(text);
+    while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80)
+        --most; // to where a character begins
+    return plain(text.substr(0, most)) + "...";
+}
+
 } // namespace suture::cli

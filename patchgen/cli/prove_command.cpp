@@ -1,6 +1,7 @@
 #include "engine/package/limits.hpp"
 #include "patchgen/cli/commands.hpp"
 #include "patchgen/cli/images.hpp"
+#include "patchgen/cli/plain_text.hpp"
 #include "patchgen/cli/report/json.hpp"
 
 namespace suture::cli {
@@ -28,8 +29,8 @@ int prove(const ProveOptions& options, const Output& output) {
             output.error(written.error());
         return exit_refused;
     }
-    output.text(fmt::format("{} {}: {}, {} redirected\n", output.styled(Output::Style::good, "proved"), options.package,
-                            proof_text(*proof), counted(proof->replaced, "function")));
+    output.text(fmt::format("{} {}: {}, {} redirected\n", output.styled(Output::Style::good, "proved"),
+                            plain(options.package), proof_text(*proof), counted(proof->replaced, "function")));
     if (auto written = output.json({{"result", "proved"}, {"proof", proof_json(*proof)}}); !written)
         return report_error(written.error(), output);
     return exit_done;

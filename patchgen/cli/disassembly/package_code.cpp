@@ -1,5 +1,7 @@
 #include "patchgen/cli/disassembly/package_code.hpp"
 
+#include "patchgen/cli/plain_text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,14 +42,37 @@ void apply(const package::Fixup& fixup, std::uint8_t* field) {
     std::memcpy(field, &value, sizeof(value));
 }
 
+/// The last in an ascending list that does not begin behind `rva`, or nullptr.
+template <class List, class Begin>
+auto last_up_to(const List& list, Rva rva, Begin begin) -> decltype(&list.front()) {
+    const auto next = std::ranges::upper_bound(list, rva, {}, begin);
+    return next == list.begin() ? nullptr : &*std::prev(next);
+}
+
+std::string with_offset(std::string name, Rva rva, Rva begin) {
+    return rva == begin ? name : fmt::format("{}+0x{:x}", name, rva - begin);
+}
+
 } // namespace
+
+Disassembler::Disassembler(const package::Package& package) : package_(package) {
+    for (const package::Replacement& function : package.manifest().functions)
+        replacements_.push_back(&function);
+    std::ranges::stable_sort(replacements_, {}, &package::Replacement::patch);
+    for (const pe::ImportSlot& slot : package.imports())
+        imports_.push_back(&slot);
+    std::ranges::stable_sort(imports_, {}, &pe::ImportSlot::slot);
+}
 
 std::vector<Line> Disassembler::package_code(RvaRange range) const {
     const auto content = package_.image().bytes_at(range.begin, range.size);
     if (!content)
         return {};
     Bytes bytes = content->copy();
-    for (const package::Fixup& fixup : package_.manifest().fixups) {
+    const auto& fixups = package_.manifest().fixups; // ascending by source
+    for (auto next = std::ranges::lower_bound(fixups, range.begin, {}, &package::Fixup::source);
+         next != fixups.end() && range.contains(next->source); ++next) {
+        const package::Fixup& fixup = *next;
         const std::uint32_t size = fixup.kind == package::FixupKind::absolute64 ? 8 : 4;
         if (!range.contains(RvaRange{fixup.source, size}))
             continue;
@@ -78,31 +103,30 @@ std::vector<Line> Disassembler::lines_of(ByteView bytes, Rva at, std::uint64_t b
 }
 
 std::string Disassembler::package_name(Rva rva) const {
-    const package::Manifest& manifest = package_.manifest();
-    const auto with_offset = [&](std::string name, Rva begin) {
-        return rva == begin ? name : fmt::format("{}+0x{:x}", name, rva - begin);
-    };
-    for (const package::Replacement& function : manifest.functions)
-        if (RvaRange{function.patch, function.patch_size}.contains(rva))
-            return with_offset(function.name.empty() ? fmt::format("new sub_{:x}", function.baseline.value)
-                                                     : "new " + function.name,
-                               function.patch);
-    for (const pe::ImportSlot& slot : package_.imports())
-        if (slot.slot == rva)
-            return slot.name.empty() ? fmt::format("{}#{}", slot.dll, slot.ordinal)
-                                     : fmt::format("{}!{}", slot.dll, slot.name);
-    for (const package::Global& global : manifest.globals)
-        if (RvaRange{global.at, global.size}.contains(rva) && !global.name.empty())
-            return with_offset(global.name, global.at);
+    const auto* replacement =
+        last_up_to(replacements_, rva, [](const package::Replacement* function) { return function->patch; });
+    if (replacement && RvaRange{(*replacement)->patch, (*replacement)->patch_size}.contains(rva)) {
+        const package::Replacement& function = **replacement;
+        return with_offset(function.name.empty() ? fmt::format("new sub_{:x}", function.baseline.value)
+                                                 : "new " + plain_cut(function.name),
+                           rva, function.patch);
+    }
+    const auto slot =
+        std::ranges::lower_bound(imports_, rva, {}, [](const pe::ImportSlot* import) { return import->slot; });
+    if (slot != imports_.end() && (*slot)->slot == rva)
+        return (*slot)->name.empty() ? fmt::format("{}#{}", plain_cut((*slot)->dll), (*slot)->ordinal)
+                                     : fmt::format("{}!{}", plain_cut((*slot)->dll), plain_cut((*slot)->name));
+    const auto* global = last_up_to(package_.manifest().globals, rva, &package::Global::at);
+    if (global && RvaRange{global->at, global->size}.contains(rva) && !global->name.empty())
+        return with_offset(plain_cut(global->name), rva, global->at);
     return fmt::format("package+0x{:x}", rva.value);
 }
 
 std::string Disassembler::baseline_name(Rva rva) const {
-    for (const package::Replacement& function : package_.manifest().functions)
-        if (!function.name.empty() && RvaRange{function.baseline, function.baseline_size}.contains(rva))
-            return rva == function.baseline ? function.name
-                                            : fmt::format("{}+0x{:x}", function.name, rva - function.baseline);
-    return fmt::format("{}+0x{:x}", package_.manifest().module, rva.value);
+    const auto* function = last_up_to(package_.manifest().functions, rva, &package::Replacement::baseline);
+    if (function && !function->name.empty() && RvaRange{function->baseline, function->baseline_size}.contains(rva))
+        return with_offset(plain_cut(function->name), rva, function->baseline);
+    return fmt::format("{}+0x{:x}", plain(package_.manifest().module), rva.value);
 }
 
 } // namespace suture::cli

@@ -209,7 +209,7 @@ Instruction hint(std::uint32_t word) {
 
 Instruction system(std::uint32_t word) {
     const std::uint32_t rt = mask_of(rd_of(word));
-    if (bit(word, 22)) // pairs of registers
+    if (bits(word, 23, 22) != 0) // pairs of registers, and what is no instruction
         return {};
     const bool reads_system = bit(word, 21);
     if (bits(word, 20, 19) != 0)

@@ -70,6 +70,8 @@ Known branch_group(std::uint32_t word) {
         const std::uint32_t hint = bits(word, 5, 7);
         if (hint >= 7 && hint < 16) // pointer authentication of x17 and x30
             return RegisterUse{3u << 16 | kLink, 0};
+        if (hint == 40) // chkfeat
+            return RegisterUse{1u << 16, 1u << 16};
         return RegisterUse{hint >= 24 && hint < 32 ? kLink : 0, 0};
     }
     if ((word & 0xffc00000) == 0xd5000000) // barriers, msr, mrs, sys
@@ -114,6 +116,13 @@ Known register_group(std::uint32_t word) {
     case 0: // atomics
         if (vector)
             return std::nullopt;
+        if (bits(word, 15, 1) && bits(word, 12, 3) != 0 && bits(word, 12, 3) != 4) {
+            // st64b, st64bv0, st64bv and ld64b: eight registers, from an even one on
+            const Registers eight = (0xffu << bits(word, 0, 5)) & 0x7fffffff;
+            if (bits(word, 12, 3) == 5)
+                return RegisterUse{rn(word), bits(word, 0, 5) > 22 ? 0 : eight};
+            return RegisterUse{rn(word) | eight, bits(word, 12, 3) == 1 ? 0 : rm(word)};
+        }
         return RegisterUse{rn(word) | rm(word), rd(word)};
     case 2:
         use->reads |= rm(word);
@@ -179,7 +188,7 @@ Known operation_group(std::uint32_t word) {
 }
 
 Known vector_group(std::uint32_t word) {
-    if ((word & 0x5f000000) == 0x1e000000) { // scalar floating point
+    if ((word & 0x7f000000) == 0x1e000000) { // scalar floating point
         const bool to_integer_rounding = bits(word, 21, 1) && bits(word, 10, 6) == 0;
         const bool fixed_point = !bits(word, 21, 1);
         if (!to_integer_rounding && !fixed_point)

@@ -29,5 +29,14 @@ TEST(PlainText, EscapesWhatIsNoUtf8) {
     EXPECT_EQ(plain("ab\xe2\x80"), "ab\\xe2\\x80");             // cut off
 }
 
+TEST(PlainText, CutsLongNamesBetweenCharacters) {
+    EXPECT_EQ(plain_cut("price", 5), "price");
+    EXPECT_EQ(plain_cut("prices", 5), "price...");
+    EXPECT_EQ(plain_cut("a\xe2\x82\xac\xe2\x82\xac", 5), "a\xe2\x82\xac...");
+    EXPECT_EQ(plain_cut("\x1b[2J", 1), "\\x1b...");
+    EXPECT_EQ(plain_cut(std::string(3, '\x80'), 2), "...");
+    EXPECT_EQ(plain_cut(std::string(1u << 20, 'x')).size(), 163u);
+}
+
 } // namespace
 } // namespace suture::cli
