@@ -3,6 +3,7 @@
 #include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 #include "patchgen/match/fingerprint.hpp"
+#include "patchgen/program/machine_code.hpp"
 
 #include <fmt/format.h>
 
@@ -22,6 +23,8 @@ namespace {
 constexpr std::size_t kMaxQuoted = 32;
 /// Bytes of code outside of every function that are compared.
 constexpr std::uint32_t kGapBytes = 16;
+/// Most bytes of data that nothing names that are compared.
+constexpr std::uint32_t kMaxUnknownData = 4096;
 /// Most bytes of language-specific handler data that are compared.
 constexpr std::uint32_t kMaxHandlerData = 65536;
 
@@ -60,6 +63,8 @@ class Comparer {
             reference(old_.references[i], new_.references[i]);
         for (std::size_t i = 0; i < old_.jump_tables.size() && result_.equal(); ++i)
             table(old_.jump_tables[i], new_.jump_tables[i]);
+        if (result_.equal() && !(old_.decoded && new_.decoded))
+            not_understood();
         if (result_.equal())
             unwind();
         return std::move(result_);
@@ -153,6 +158,80 @@ class Comparer {
             if (from.offset != 0)
                 result_.inner.emplace_back(from.index, to.index);
         }
+    }
+
+    /// Code that is not understood has equal bytes, but what these may lead to counts too.
+    void not_understood() {
+        const auto possible = [](const match::Places& places, const Function& function) {
+            const program::Program& program = places.program();
+            const Bytes code = match::code_of(program, function);
+            return program::machine_code(program.image().machine())
+                .possible_references({.begin = function.range.begin,
+                                      .bytes = code,
+                                      .image_base = program.image().image_base(),
+                                      .image_size = program.image().size_of_image(),
+                                      .relocations = program.relocations()},
+                                     function.instructions, function.references);
+        };
+        const auto before = possible(pairing_.baseline, old_);
+        const auto after = possible(pairing_.updated, new_);
+        const auto is_other = [](const Reference& a, const Reference& b) {
+            return a.offset != b.offset || a.kind != b.kind || a.instruction != b.instruction;
+        };
+        bool same = before.size() == after.size();
+        for (std::size_t i = 0; same && i < after.size(); ++i) {
+            const bool inside = old_.range.contains(before[i].target);
+            same = !is_other(before[i], after[i]) && inside == new_.range.contains(after[i].target) &&
+                   (!inside || before[i].target - old_.range.begin == after[i].target - new_.range.begin);
+            if (same && !inside && unknown_data(before[i].target, after[i].target))
+                same = same_unknown_data(before[i].target, after[i].target);
+            else if (same && !inside)
+                reference(before[i], after[i]);
+            if (!result_.equal())
+                return;
+        }
+        for (std::size_t i = 0; same && i < old_.references.size(); ++i)
+            same = same_table(old_.references[i].target, new_.references[i].target);
+        if (!same)
+            result_.why = "code that is not understood may lead elsewhere";
+    }
+
+    bool unknown_data(Rva old_at, Rva new_at) const {
+        return pairing_.baseline.at(old_at).kind == PlaceKind::outside &&
+               pairing_.updated.at(new_at).kind == PlaceKind::outside;
+    }
+
+    /// Bytes that nothing understood leads to.
+    bool same_unknown_data(Rva old_at, Rva new_at) const {
+        const pe::Section* from = pairing_.baseline.program().image().section_at(old_at);
+        const pe::Section* to = pairing_.updated.program().image().section_at(new_at);
+        if (!from || !to || from->writable() || to->writable())
+            return from && to ? from->writable() == to->writable() && old_at == new_at : from == to;
+        const auto up_to_known = [](const program::Program& program, const pe::Section& section, Rva at) {
+            std::uint64_t end = section.range.end();
+            const auto next = std::ranges::upper_bound(program.data(), at, {},
+                                                       [](const program::DataObject& one) { return one.range.begin; });
+            if (next != program.data().end())
+                end = std::min<std::uint64_t>(end, next->range.begin.value);
+            return static_cast<std::uint32_t>(std::min<std::uint64_t>(end - at.value, kMaxUnknownData));
+        };
+        const std::uint32_t size = std::min(up_to_known(pairing_.baseline.program(), *from, old_at),
+                                            up_to_known(pairing_.updated.program(), *to, new_at));
+        const auto a = pairing_.baseline.program().image().content({old_at, size});
+        const auto b = pairing_.updated.program().image().content({new_at, size});
+        return a && b && *a == *b;
+    }
+
+    /// What leads into the function by distances from itself may be a jump table that was not found.
+    bool same_table(Rva old_at, Rva new_at) const {
+        const auto first = [](const match::Places& places, const Function& function, Rva at) {
+            const auto distance = places.program().image().read<std::uint32_t>(at);
+            const Rva target = at + distance.value_or(0);
+            return distance && !function.range.contains(at) && function.range.contains(target)
+                       ? target - function.range.begin
+                       : ~0u;
+        };
+        return first(pairing_.baseline, old_, old_at) == first(pairing_.updated, new_, new_at);
     }
 
     void unwind() {

@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 namespace suture::program {
 
@@ -83,6 +85,12 @@ class MachineCode {
     /// offset + distance.
     virtual void possible_branches(ByteView bytes, std::uint32_t from,
                                    const std::function<void(std::uint32_t, std::int32_t)>& found) const = 0;
+    /// Whatever in a function that is not understood could be read as a reference, but for what is known to be one.
+    /// `stretch` holds its bytes, `instructions` and `known` what was understood of it. The order
+    /// is the same for equal code.
+    virtual std::vector<Reference> possible_references(const Stretch& stretch,
+                                                       std::span<const std::uint32_t> instructions,
+                                                       std::span<const Reference> known) const = 0;
 };
 
 /// The code of a machine.

@@ -128,6 +128,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
             // What cannot be decoded cannot be checked where it is new; where it is old, every byte must be as it was.
             if (entry.in_package || *updated_code.from(offset) != *code.from(offset))
                 return failed(goal, "code that cannot be decoded");
+            follow_possible(function, entry, updated_code, offset);
             return {};
         }
         if (!same_instruction(*ours, *updated_code.slice(offset, ours->length), *code.from(offset)))
@@ -187,6 +188,29 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
         offset += ours->length;
     }
     return {};
+}
+
+/// Behind what cannot be decoded any byte may begin an instruction that refers to something.
+void Equivalence::follow_possible(const Function& function, Place entry, ByteView code, std::uint32_t from) {
+    const Rva begin = function.range.begin;
+    for (std::uint32_t offset = from; offset < code.size(); ++offset) {
+        const auto step = decode(*code.from(offset));
+        if (!step || !step->distance)
+            continue;
+        const auto& field = *step->distance;
+        const std::uint32_t at = offset + field.offset;
+        const std::int64_t distance = field.size == 1 ? std::int64_t{code.read<std::int8_t>(at).value_or(0)}
+                                                      : std::int64_t{code.read<std::int32_t>(at).value_or(0)};
+        const std::int64_t target = std::int64_t{begin.value} + offset + step->length + distance;
+        if (target < 0 || target >= std::int64_t{updated_.image().size_of_image()})
+            continue;
+        const Rva updated{static_cast<std::uint32_t>(target)};
+        const auto place = overlay_.displaced(entry + at, field.size, entry + (offset + step->length));
+        const bool is_something =
+            updated_.function_at(updated) || updated_.import_at(updated) || updated_.data_at(updated);
+        if (place && is_something && !function.range.contains(updated))
+            goals_.push_back({updated, *place, field.use, field.access_size, &function, begin + offset});
+    }
 }
 
 Result<void> Equivalence::compare_tables(const Function& function, Place entry, const Led& led_to,

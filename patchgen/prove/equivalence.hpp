@@ -83,6 +83,7 @@ class Equivalence {
     Result<void> note_code(const Goal& goal, const program::Function& function, Place entry);
     Result<void> compare_instructions(const program::Function& function, Place entry, ByteView updated_code,
                                       ByteView code, Led& led_to);
+    void follow_possible(const program::Function& function, Place entry, ByteView code, std::uint32_t from);
     Result<void> compare_arm64_instructions(const program::Function& function, Place entry, ByteView updated_code,
                                             const Entries& entries, Led& led_to, arm64::Registers& different);
     Result<void> compare_tables(const program::Function& function, Place entry, const Led& led_to,

@@ -3,6 +3,8 @@
 #include "patchgen/program/arm64/decode.hpp"
 #include "patchgen/program/arm64/register_flow.hpp"
 
+#include <algorithm>
+
 namespace suture::program::arm64 {
 
 namespace {
@@ -56,6 +58,61 @@ class Code final : public MachineCode {
             if (step.field != Field::none && step.field != Field::page21 && step.field != Field::literal19)
                 found(at, static_cast<std::int32_t>(step.value));
         }
+    }
+
+    /// The register of an ADRP may have gone anywhere: where nothing goes on from it, the page itself counts.
+    std::vector<Reference> possible_references(const Stretch& stretch, std::span<const std::uint32_t>,
+                                               std::span<const Reference>) const override {
+        std::vector<Instruction> steps;
+        for (std::uint32_t at = 0; at + kWord <= stretch.bytes.size(); at += kWord)
+            steps.push_back(instruction_of(*stretch.bytes.read<std::uint32_t>(at)));
+        std::vector<Reference> found;
+        const auto add = [&](std::uint32_t at, ReferenceKind kind, Use use, std::uint32_t target) {
+            if (target < stretch.image_size)
+                found.push_back(
+                    {.offset = at, .kind = kind, .use = use, .addend = 0, .target = Rva{target}, .instruction = at});
+        };
+        for (std::uint32_t i = 0; i < steps.size(); ++i) {
+            const std::uint32_t at = i * kWord;
+            const Rva own = stretch.begin + at;
+            const auto value = static_cast<std::uint32_t>(steps[i].value);
+            switch (steps[i].field) {
+            case Field::branch26:
+            case Field::branch19:
+            case Field::branch14:
+                add(at, ReferenceKind::arm64_branch26, Use::jump, own.value + value);
+                break;
+            case Field::adr21:
+            case Field::literal19:
+                add(at, ReferenceKind::arm64_adr21, Use::address, own.value + value);
+                break;
+            case Field::page21: {
+                const std::uint32_t page = (own.value & ~(kPage - 1)) + value;
+                bool goes_on = false;
+                for (std::uint32_t j = 0; j < steps.size(); ++j) {
+                    const bool is_user =
+                        steps[j].operation == Operation::add || steps[j].operation == Operation::memory;
+                    if (!is_user || steps[j].rn != steps[i].rd)
+                        continue;
+                    goes_on = true;
+                    add(j * kWord, ReferenceKind::arm64_low12_add, Use::address,
+                        page + static_cast<std::uint32_t>(steps[j].value));
+                }
+                if (!goes_on)
+                    add(at, ReferenceKind::arm64_low12_add, Use::address, page);
+                break;
+            }
+            case Field::none:
+                break;
+            }
+        }
+        for (auto field = std::ranges::lower_bound(stretch.relocations, stretch.begin, {}, &pe::Relocation::at);
+             field != stretch.relocations.end() && field->at - stretch.begin < stretch.bytes.size(); ++field)
+            if (const auto pointer = stretch.bytes.read<std::uint64_t>(field->at - stretch.begin))
+                if (*pointer - stretch.image_base.value < stretch.image_size)
+                    add(field->at - stretch.begin, ReferenceKind::absolute, Use::address,
+                        static_cast<std::uint32_t>(*pointer - stretch.image_base.value));
+        return found;
     }
 };
 

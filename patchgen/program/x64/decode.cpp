@@ -57,7 +57,78 @@ class Decoding {
         return std::move(code_);
     }
 
+    std::vector<Reference> run_possible(std::span<const std::uint32_t> instructions, std::span<const Reference> known) {
+        // Each instruction may add an RVA to the image's base, which only the flow of registers would tell.
+        for (const std::uint32_t offset : instructions)
+            take_image_relative(offset);
+        // Where a branch leads between instructions, others begin.
+        for (const Reference& reference : known)
+            if (const std::uint32_t inside = reference.target - stretch_.begin;
+                reference.kind == ReferenceKind::branch && reference.target >= stretch_.begin && inside < size_)
+                for (std::uint32_t at = inside; at < size_ && !std::ranges::binary_search(instructions, at);)
+                    at += std::max(take_possible(at), 1u);
+        // Behind what is understood any byte may begin one.
+        std::uint32_t end = 0;
+        if (!instructions.empty()) {
+            ZydisDecodedInstruction last;
+            end = instructions.back() + (decode_at(nullptr, instructions.back(), last) ? last.length : 1u);
+        }
+        for (std::uint32_t at = end; at < size_; ++at) {
+            take_possible(at);
+            take_image_relative(at);
+        }
+        for (auto field = std::ranges::lower_bound(stretch_.relocations, stretch_.begin, {}, &pe::Relocation::at);
+             field != stretch_.relocations.end() && field->at - stretch_.begin < size_; ++field)
+            take_relocated(field->at - stretch_.begin);
+        std::ranges::sort(code_.references);
+        const auto same = std::ranges::unique(code_.references);
+        code_.references.erase(same.begin(), same.end());
+        return std::move(code_.references);
+    }
+
   private:
+    bool decode_at(ZydisDecoderContext* context, std::uint32_t offset, ZydisDecodedInstruction& instruction) const {
+        return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&shared_decoder(), context, stretch_.bytes.data() + offset,
+                                                          std::min(size_ - offset, kMaxInstruction), &instruction));
+    }
+
+    /// Length of the instruction that may begin there; 0 if none can.
+    std::uint32_t take_possible(std::uint32_t offset) {
+        ZydisDecodedInstruction instruction;
+        ZydisDecoderContext context;
+        if (!decode_at(&context, offset, instruction))
+            return 0;
+        take(context, instruction, offset);
+        return instruction.length;
+    }
+
+    void take_image_relative(std::uint32_t offset) {
+        ZydisDecodedInstruction instruction;
+        if (!decode_at(nullptr, offset, instruction))
+            return;
+        const auto take_field = [&](std::uint8_t field, std::int64_t value) {
+            if (value > 0 && value < stretch_.image_size)
+                add(instruction, offset, field, 4, ReferenceKind::image_relative, Use::address, 0,
+                    Rva{static_cast<std::uint32_t>(value)});
+        };
+        if (instruction.raw.disp.size == 32 && !is_rip_relative(instruction))
+            take_field(instruction.raw.disp.offset, instruction.raw.disp.value);
+        if (instruction.raw.imm[0].size == 32 && !instruction.raw.imm[0].is_relative)
+            take_field(instruction.raw.imm[0].offset, instruction.raw.imm[0].value.s);
+    }
+
+    void take_relocated(std::uint32_t field) {
+        const auto value = stretch_.bytes.read<std::uint64_t>(field);
+        if (value && *value - stretch_.image_base.value < stretch_.image_size)
+            code_.references.push_back({.offset = field,
+                                        .size = 8,
+                                        .kind = ReferenceKind::absolute,
+                                        .use = Use::address,
+                                        .addend = 0,
+                                        .target = Rva{static_cast<std::uint32_t>(*value - stretch_.image_base.value)},
+                                        .instruction = field});
+    }
+
     void walk_block(std::uint32_t offset, bool past_calls, std::vector<bool>& seen) {
         bool ended = false;
         bool after_call = false;
@@ -305,6 +376,11 @@ DecodedCode decode(const Stretch& stretch) {
 
 DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries, bool past_calls) {
     return Decoding(stretch).run_reached(entries, past_calls);
+}
+
+std::vector<Reference> possible_references(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                                           std::span<const Reference> known) {
+    return Decoding(stretch).run_possible(instructions, known);
 }
 
 std::uint32_t fill_at(ByteView bytes) {

@@ -18,6 +18,10 @@ DecodedCode decode(const Stretch& stretch);
 /// `past_calls`: whether code goes on in the fill behind a call, or ends there as behind one that does not return.
 DecodedCode decode_reached(const Stretch& stretch, std::span<const std::uint32_t> entries, bool past_calls);
 
+/// See MachineCode::possible_references.
+std::vector<Reference> possible_references(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                                           std::span<const Reference> known);
+
 /// Length of the fill instruction that `bytes` start with (int3, nop of any length), or 0.
 std::uint32_t fill_at(ByteView bytes);
 /// True if all of `bytes` is fill: CC and NOPs of any length, whole.

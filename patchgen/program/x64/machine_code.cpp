@@ -63,6 +63,11 @@ class Code final : public MachineCode {
                 found(i + 2, *distance);
         }
     }
+
+    std::vector<Reference> possible_references(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                                               std::span<const Reference> known) const override {
+        return x64::possible_references(stretch, instructions, known);
+    }
 };
 
 } // namespace

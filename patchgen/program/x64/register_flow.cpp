@@ -225,11 +225,13 @@ void Follower::take_memory(const Step& step, const State& state) {
         return;
     if (!by_base || perhaps)
         return not_understood(step, "displacement that is an RVA on some paths");
+    // How much of an array is read by an index is not known.
+    const bool indexed = step.access.use == Use::read && step.base != kNone && step.index != kNone;
     found_.references.push_back({.offset = step.offset + step.displacement_at,
                                  .size = 4,
                                  .kind = ReferenceKind::image_relative,
                                  .use = step.access.use,
-                                 .access_size = step.access.size,
+                                 .access_size = indexed ? 0 : step.access.size,
                                  .addend = 0,
                                  .target = Rva{rva},
                                  .instruction = step.offset});
