@@ -9,7 +9,7 @@ find_package(OpenSSL REQUIRED)
 find_package(LIEF REQUIRED)
 find_package(xxHash REQUIRED)
 
-# LLVM's PDB reader is used from its shared library alone: LLVMConfig.cmake would pull in every
+# LLVM's PDB reader is found by hand: LLVMConfig.cmake would pull in every
 # development package that LLVM itself was built with.
 set(SUTURE_HAVE_LLVM OFF)
 if(SUTURE_WITH_LLVM)
