@@ -137,6 +137,10 @@ class Comparison {
 
     /// One address that is several functions can only be redirected for all of them.
     void check_folding() {
+        std::set<Rva> exported;
+        for (const pe::Export& one : old_.exports())
+            if (one.forwarder.empty())
+                exported.insert(one.rva);
         for (const auto& [b, u] : changed_) {
             for (const std::uint32_t other : pairing_.functions.to_updated[b])
                 if (other != u)

@@ -16,7 +16,8 @@ namespace {
 constexpr std::uint32_t kRva32 = 0xffffffff;
 constexpr Registers kArguments = 0xff;         // x0 to x7
 constexpr Registers kNonvolatile = 0x3ff80000; // x19 to x29
-constexpr Registers kResult = 3; // x0 and x1
+constexpr Registers kResult = 3;               // x0 and x1
+constexpr std::uint32_t kNop = 0xd503201f;
 
 std::string list_of(Registers registers) {
     std::string text;
@@ -53,7 +54,7 @@ class Lockstep {
         settle();
         // What no path has led to is entered in ways that the code does not show.
         for (std::uint32_t offset = 0; offset < size_; offset += kWordSize)
-            if (!reached_[offset / kWordSize] && !is_data_[offset / kWordSize]) {
+            if (!reached_[offset / kWordSize] && !is_data_[offset / kWordSize] && !is_fill_before_data(offset)) {
                 start(offset, suspects_);
                 settle();
             }
@@ -193,6 +194,14 @@ class Lockstep {
                 break;
         }
         return {};
+    }
+
+    /// True for a NOP that aligns the literals behind it.
+    bool is_fill_before_data(std::uint32_t offset) const {
+        std::uint32_t end = offset;
+        while (end < size_ && !is_data_[end / kWordSize] && !reached_[end / kWordSize] && word(end) == kNop)
+            end += kWordSize;
+        return end != offset && end < size_ && is_data_[end / kWordSize];
     }
 
     /// True for a call that does not return, since no code is behind it.
@@ -377,6 +386,8 @@ class Lockstep {
             return target <= kRva32 ? Result<void>() : failed(offset, "a page outside the image");
         }
         const Registers different = state.not_same();
+        // Nobody relies on what an earlier call may have overwritten.
+        const Registers passed = different & ~kNonvolatile & ~only_clobbered(state);
         if (distance.form == Form::call)
             state.call();
         state.forget(registers_of(ours).writes);
@@ -403,7 +414,7 @@ class Lockstep {
         }
         switch (distance.form) {
         case Form::call:
-            meet(offset, updated, *place, Use::call, 0, different & ~kNonvolatile);
+            meet(offset, updated, *place, Use::call, 0, passed);
             break;
         case Form::branch:
             meet(offset, updated, *place, Use::jump, 0, different);

@@ -38,53 +38,78 @@ std::optional<Rva> function_with(const RawImage& image, const program::Program& 
     return function->range.begin;
 }
 
-/// Whether a refusal is about the changed thing itself: the data object that holds it, or, where an instruction leads
-/// to something else now, what it leads to.
-/// A variable that holds a pointer to what changed.
-bool points_near(const RawImage& image, RvaRange object, Rva at) {
-    constexpr std::uint32_t kNear = 4096;
-    return std::ranges::any_of(image.pointer_fields(), [&](Rva field) {
-        const auto to = object.contains(field) ? image.pointer_at(field) : std::nullopt;
-        return to && *to <= at && at - *to < kNear;
-    });
+/// Bytes before a changed byte of code in which the instruction that it belongs to may begin, and behind it in which
+/// that and the next ones end.
+constexpr std::uint32_t kNearInstruction = 16;
+
+/// The template of thread-local data, which a refusal names by where it begins.
+RvaRange thread_local_template(const RawImage& image) {
+    const RvaRange directory = image.image().directory(pe::Directory::tls);
+    const auto first = directory.size != 0 ? image.pointer_at(directory.begin) : std::nullopt;
+    const auto last = directory.size != 0 ? image.pointer_at(directory.begin + 8) : std::nullopt;
+    return first && last && *first < *last ? RvaRange{*first, *last - *first} : RvaRange{};
 }
 
-bool names_the_place(const RawImage& image, const Mutant& mutant, const program::Program& updated,
+/// Whether a refusal is about the changed thing itself: the data that holds it, what leads there, or, where an
+/// instruction leads to something else now, what it leads to.
+bool names_the_place(const RawImage& image, const Uses& uses, const Mutant& mutant, const program::Program& updated,
                      const Report& report) {
     const auto* object = updated.data_at(mutant.at);
     const auto* function = updated.function_at(mutant.at);
+    const RvaRange thread_local_data = thread_local_template(image);
+    const auto is_leads = [&](const program::Reference& reference, Rva to) {
+        const Rva field = function->range.begin + reference.offset;
+        return reference.target == to && field.value + kNearInstruction >= mutant.at.value &&
+               field.value <= mutant.at.value + mutant.bytes.size() + kNearInstruction;
+    };
     return std::ranges::any_of(report.refusals, [&](Rva at) {
-        const auto* named = updated.data_at(at);
-        return (named && points_near(image, named->range, mutant.at)) || at == mutant.at ||
-               std::ranges::find(mutant.users, at) != mutant.users.end() || (object && object->range.contains(at)) ||
+        return at == mutant.at || std::ranges::find(mutant.users, at) != mutant.users.end() ||
+               std::ranges::any_of(uses.data, [&](const RvaRange& way) { return way.contains(at); }) ||
+               (object && !object->names.empty() && object->range.contains(at)) ||
+               (thread_local_data.contains(mutant.at) && thread_local_data.contains(at)) ||
                (mutant.kind == Kind::resource_byte && image.image().directory(pe::Directory::resources).contains(at) &&
                 at <= mutant.at) ||
                (mutant.kind == Kind::unreached_code && image.in_one_gap(at, mutant.at)) ||
-               (function && std::ranges::any_of(function->references,
-                                                [&](const program::Reference& one) { return one.target == at; }));
+               (mutant.of_code && function &&
+                std::ranges::any_of(function->references, [&](const auto& one) { return is_leads(one, at); }));
     });
 }
 
-} // namespace
-
-Rva begin_of_data(const program::Program& program, Rva at) {
-    if (const auto* object = program.data_at(at))
-        return object->range.begin;
+/// True for padding behind a variable that symbols name and tell the extent of.
+bool lies_behind_symbol(const program::Program& program, Rva at) {
     const auto list = program.data();
     const auto next = std::ranges::upper_bound(list, at, {}, [](const auto& one) { return one.range.begin; });
-    const auto* section = program.image().section_at(at);
-    const Rva first = section ? section->range.begin : Rva{0};
-    if (next == list.begin())
-        return first;
-    return std::max(first, Rva{static_cast<std::uint32_t>(std::prev(next)->range.end())});
+    if (next == list.begin() || program.symbol_source() == "image")
+        return false;
+    const auto& before = *std::prev(next);
+    return !before.names.empty() && before.range.end() <= at.value;
 }
 
-namespace {
+/// Nothing in the image leads to what was changed.
+bool is_unused(const RawImage& image, const Uses& uses, const Mutant& mutant, const program::Program& baseline) {
+    if (mutant.of_code || !mutant.users.empty() || !uses.direct.empty())
+        return false;
+    const pe::Section* section = image.image().section_at(mutant.at);
+    if (section && section->executable()) {
+        const auto* object = baseline.data_at(mutant.at);
+        const bool named = object && !object->names.empty();
+        return !image.leads_into(named ? object->range.begin : image.begin_of_gap(mutant.at), mutant.at + 1);
+    }
+    return uses.data.empty() || lies_behind_symbol(baseline, mutant.at);
+}
 
-bool is_unused(const RawImage& image, const Mutant& mutant, const program::Program& baseline) {
-    return !mutant.of_code && mutant.users.empty() &&
-           !image.leads_into(begin_of_data(baseline, mutant.at),
-                             mutant.at + static_cast<std::uint32_t>(mutant.bytes.size()));
+/// Whether a function that is reported besides those that changed has a reason to be: it leads into one of them behind
+/// the entry, or into another that is reported for that.
+bool goes_along(const RawImage& image, const program::Program& baseline, Rva function, const std::set<Rva>& reported) {
+    const auto* one = baseline.function_at(function);
+    if (!one)
+        return false;
+    const auto inner = [&](Rva to) {
+        const auto* other = baseline.function_at(to);
+        return other && other != one && to != other->range.begin && reported.contains(other->range.begin);
+    };
+    return std::ranges::any_of(image.instructions_in(one->range),
+                               [&](const Instruction& each) { return each.target && inner(*each.target); });
 }
 
 } // namespace
@@ -95,11 +120,12 @@ std::string_view name_of(Verdict verdict) {
     return kNames[static_cast<std::size_t>(verdict)];
 }
 
-Verdict judge(const RawImage& image, const Mutant& mutant, const program::Program& baseline,
+Verdict judge(const RawImage& image, const Leads& leads, const Mutant& mutant, const program::Program& baseline,
               const program::Program& updated, const diff::ChangeSet& changes) {
     const Report report = report_of(baseline, changes);
+    const Uses uses = mutant.of_code ? Uses() : leads.of(mutant.at);
     if (changes.no_change())
-        return is_unused(image, mutant, baseline) ? Verdict::unused : Verdict::missed;
+        return is_unused(image, uses, mutant, baseline) ? Verdict::unused : Verdict::missed;
     std::set<Rva> wanted;
     for (const Rva user : mutant.users) {
         const auto function = function_with(image, baseline, user);
@@ -110,15 +136,26 @@ Verdict judge(const RawImage& image, const Mutant& mutant, const program::Progra
     }
     const auto reported = [&](Rva function) { return report.functions.contains(function); };
     if (mutant.any_user ? std::ranges::any_of(wanted, reported)
-                        : !wanted.empty() && std::ranges::all_of(wanted, reported))
-        return report.functions == wanted ? Verdict::exact : Verdict::wider;
-    if (names_the_place(image, mutant, updated, report))
+                        : !wanted.empty() && std::ranges::all_of(wanted, reported)) {
+        if (report.functions == wanted)
+            return Verdict::exact;
+        const bool reasonable =
+            !mutant.of_code || !changes.refusals.empty() || std::ranges::all_of(report.functions, [&](Rva function) {
+                return wanted.contains(function) || goes_along(image, baseline, function, report.functions);
+            });
+        return reasonable ? Verdict::wider : Verdict::elsewhere;
+    }
+    if (names_the_place(image, uses, mutant, updated, report))
         return Verdict::refused;
     // A package would be made that leaves a function out.
     if (!wanted.empty())
         return changes.refusals.empty() ? Verdict::missed : Verdict::elsewhere;
-    // Data whose users only patchgen knows, through tables of pointers: that it names some is all that can be asked.
-    return report.functions.empty() ? Verdict::elsewhere : Verdict::wider;
+    // Data that no instruction is seen to access: whoever gets to it by way of pointers.
+    const auto is_reported = [&](Rva user) {
+        const auto function = function_with(image, baseline, user);
+        return function && reported(*function);
+    };
+    return std::ranges::any_of(uses.all, is_reported) ? Verdict::wider : Verdict::elsewhere;
 }
 
 } // namespace suture::test

@@ -2,7 +2,7 @@
 
 #include "patchgen/diff/change_set.hpp"
 #include "tests/patchgen/mutation/mutant.hpp"
-#include "tests/patchgen/mutation/raw_image.hpp"
+#include "tests/patchgen/mutation/uses.hpp"
 
 namespace suture::test {
 
@@ -20,11 +20,8 @@ constexpr std::size_t kVerdicts = static_cast<std::size_t>(Verdict::missed) + 1;
 
 std::string_view name_of(Verdict verdict);
 
-/// The first byte of the data that the changed byte belongs to: of the object, or of what lies between objects.
-Rva begin_of_data(const program::Program& program, Rva at);
-
 /// Holds what was reported against what is known of the mutant.
-Verdict judge(const RawImage& image, const Mutant& mutant, const program::Program& baseline,
+Verdict judge(const RawImage& image, const Leads& leads, const Mutant& mutant, const program::Program& baseline,
               const program::Program& updated, const diff::ChangeSet& changes);
 
 } // namespace suture::test

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -99,6 +100,7 @@ class Subject {
         raw_ = RawImage::read(file_, functions);
         if (!raw_ || raw_->instructions().empty())
             return std::nullopt;
+        leads_ = std::make_unique<const Leads>(*raw_);
         Random random(arguments_.seed);
         for (std::size_t i = 0; i < arguments_.count;) {
             const auto mutant = pick(random);
@@ -142,30 +144,41 @@ class Subject {
             return;
         }
         const auto changes = diff::compare(*baseline_, **updated);
-        Verdict verdict = judge(*raw_, mutant, *baseline_, **updated, changes);
+        Verdict verdict = judge(*raw_, *leads_, mutant, *baseline_, **updated, changes);
         std::string proof;
         if (create && changes.refusals.empty() && !changes.no_change()) {
             proof = proof_of(**updated, changes);
             ++tally_.packages;
-            // Without symbols an export is a function's name: one that leads elsewhere is found out by the proof alone.
-            if (proof.starts_with(text_of(Code::proof_failed)) && mutant.kind != Kind::export_target)
+            if (proof.starts_with(text_of(Code::proof_failed)))
                 verdict = Verdict::elsewhere;
         }
         ++row[static_cast<std::size_t>(verdict)];
         if (verdict < Verdict::elsewhere && !arguments_.verbose)
             return;
         fmt::print("{}\n", described(mutant, verdict));
-        if (verdict == Verdict::missed) {
-            const Rva begin = begin_of_data(*baseline_, mutant.at);
-            fmt::print("  data from 0x{:x}, led to at 0x{:x}\n", begin.value,
-                       raw_->first_lead(begin, mutant.at + 1).value_or(Rva{}).value);
-        }
+        if (!mutant.of_code)
+            print_uses(mutant.at);
         if (!proof.empty())
             fmt::print("  {}\n", proof);
         for (const auto& change : changes.changes)
             fmt::print("  {} 0x{:x}: {}\n", change.name, change.baseline_rva.value_or(Rva{}).value, change.why);
         for (const Error& refusal : changes.refusals)
             fmt::print("  {}\n", refusal.message());
+    }
+
+    void print_uses(Rva at) const {
+        const Uses uses = leads_->of(at);
+        for (const RvaRange& way : uses.data)
+            fmt::print("  by way of 0x{:x} to 0x{:x}\n", way.begin.value, way.end() - 1);
+        const auto list = baseline_->data();
+        auto next = std::ranges::upper_bound(list, at, {}, [](const auto& one) { return one.range.begin; });
+        for (int i = 0; i < 2 && next != list.begin(); ++i) {
+            --next;
+            fmt::print("  variable at 0x{:x} of {} bytes{} {}\n", next->range.begin.value, next->range.size,
+                       next->size_known ? "" : " or less", fmt::join(next->names, " "));
+        }
+        for (const Rva user : uses.all)
+            fmt::print("  {} 0x{:x}\n", uses.direct.contains(user) ? "directly from" : "from", user.value);
     }
 
     /// Empty, or why the package could not be made.
@@ -197,6 +210,7 @@ class Subject {
     std::optional<Bytes> symbols_;
     std::unique_ptr<const program::Program> baseline_;
     std::unique_ptr<const RawImage> raw_;
+    std::unique_ptr<const Leads> leads_;
     std::array<bool, kKinds> without_places_{};
     Tally tally_;
 };

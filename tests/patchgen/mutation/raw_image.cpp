@@ -61,6 +61,7 @@ std::unique_ptr<const RawImage> RawImage::read(Bytes file, std::span<const RvaRa
         else
             raw->disassemble_x64(stretch);
     raw->find_linkers_data();
+    raw->find_unwinding();
     for (const Instruction& one : raw->instructions_)
         if (one.target && one.flow == Flow::none)
             raw->data_references_.push_back(&one);
@@ -322,18 +323,21 @@ bool RawImage::of_linker(Rva rva) const {
     return std::ranges::any_of(linkers_, [&](const RvaRange& range) { return range.contains(rva); });
 }
 
-bool RawImage::of_unwinding(Rva rva) const {
-    return std::ranges::any_of(runtime_functions_, [&](const pe::RuntimeFunction& one) {
-        if (one.unwind_info.value == 0 || rva < one.unwind_info)
-            return false;
-        const auto header = image_->read<std::uint32_t>(one.unwind_info);
+void RawImage::find_unwinding() {
+    for (const pe::RuntimeFunction& one : runtime_functions_) {
+        const auto header = one.unwind_info.value != 0 ? image_->read<std::uint32_t>(one.unwind_info) : std::nullopt;
         if (!header)
-            return false;
-        if (!is_arm64())
-            return rva - one.unwind_info < 4 + 4 * (((*header >> 16 & 0xff) + 1) / 2);
+            continue;
         const std::uint32_t scopes = (*header >> 21 & 1) != 0 ? 0 : *header >> 22 & 31;
-        return rva - one.unwind_info < 4 + 4 * scopes + 4 * (*header >> 27);
-    });
+        unwinding_.push_back({one.unwind_info, is_arm64() ? 4 + 4 * scopes + 4 * (*header >> 27)
+                                                          : 4 + 4 * (((*header >> 16 & 0xff) + 1) / 2)});
+    }
+    std::ranges::sort(unwinding_);
+}
+
+bool RawImage::of_unwinding(Rva rva) const {
+    const auto next = std::ranges::upper_bound(unwinding_, rva, {}, &RvaRange::begin);
+    return next != unwinding_.begin() && std::prev(next)->contains(rva);
 }
 
 bool RawImage::in_one_gap(Rva first, Rva second) const {
@@ -342,12 +346,16 @@ bool RawImage::in_one_gap(Rva first, Rva second) const {
         stretches_, [&](const RvaRange& stretch) { return stretch.end() > begin.value && stretch.begin <= end; });
 }
 
+Rva RawImage::begin_of_gap(Rva at) const {
+    const Rva first = image_->section_at(at)->range.begin;
+    const auto next = std::ranges::upper_bound(stretches_, at, {}, &RvaRange::begin);
+    return next != stretches_.begin() && std::prev(next)->end() > first.value
+               ? Rva{static_cast<std::uint32_t>(std::prev(next)->end())}
+               : first;
+}
+
 bool RawImage::is_fill_at(Rva rva) const {
-    const pe::Section& section = *image_->section_at(rva);
-    const auto next = std::ranges::upper_bound(stretches_, rva, {}, &RvaRange::begin);
-    Rva begin = section.range.begin;
-    if (next != stretches_.begin() && std::prev(next)->end() > begin.value)
-        begin = Rva{static_cast<std::uint32_t>(std::prev(next)->end())};
+    const Rva begin = begin_of_gap(rva);
     const auto bytes = image_->bytes_from(begin);
     if (!bytes)
         return false;

@@ -77,6 +77,8 @@ class RawImage {
     bool of_unwinding(Rva rva) const;
     /// True if no stretch of code lies between the two addresses, nor around either.
     bool in_one_gap(Rva first, Rva second) const;
+    /// Where the stretch of code before a place between stretches ends, or its section begins.
+    Rva begin_of_gap(Rva at) const;
     /// True for a byte between stretches of code that is fill: of a NOP, a trap, or a zero between instructions.
     bool is_fill_at(Rva rva) const;
     /// Entries of code: of stretches, exports, and targets of calls; ascending.
@@ -92,6 +94,7 @@ class RawImage {
     void disassemble_x64(const RvaRange& stretch);
     void disassemble_arm64(const RvaRange& stretch);
     void find_linkers_data();
+    void find_unwinding();
     void find_leads();
 
     Bytes file_;
@@ -105,6 +108,7 @@ class RawImage {
     std::vector<const Instruction*> data_references_;
     std::vector<Rva> pointer_fields_;
     std::vector<RvaRange> linkers_;
+    std::vector<RvaRange> unwinding_; ///< ascending
     std::vector<Rva> entries_;
     std::vector<Rva> leads_; ///< for leads_into(), ascending
 };
