@@ -137,11 +137,19 @@ class Comparison {
 
     /// One address that is several functions can only be redirected for all of them.
     void check_folding() {
-        std::set<Rva> exported;
+        std::map<std::string_view, Rva> exports;
         for (const pe::Export& one : old_.exports())
-            if (one.forwarder.empty())
-                exported.insert(one.rva);
+            if (one.forwarder.empty() && !one.name.empty())
+                exports.emplace(one.name, one.rva);
         for (const auto& [b, u] : changed_) {
+            // Others hold the addresses that the baseline's exports have; the updated image has but one for them.
+            const Rva entry = pairing_.old_function(b).range.begin;
+            for (const pe::Export& one : new_.exports())
+                if (const auto before = exports.find(one.name); one.rva == pairing_.new_function(u).range.begin &&
+                                                                before != exports.end() && before->second != entry)
+                    refuse(u, Code::folded_function,
+                           fmt::format("the export {} led to +0x{:x}, not to +0x{:x}", one.name, before->second.value,
+                                       entry.value));
             for (const std::uint32_t other : pairing_.functions.to_updated[b])
                 if (other != u)
                     refuse(u, Code::folded_function,

@@ -41,6 +41,7 @@ class Checker {
         thread_local_data();
         initialisers();
         writable_data();
+        delayed_imports();
         inner_pointers();
         resources();
         unreached();
@@ -259,6 +260,19 @@ class Checker {
                 compare_behind_cookie(*earlier, object, *cookie);
             else
                 compare_object(*earlier, object);
+        }
+    }
+
+    /// Until it is bound, the slot of a delayed import leads to code that binds it.
+    void delayed_imports() {
+        for (std::uint32_t u = 0; u < new_.imports().size(); ++u) {
+            const pe::ImportSlot& slot = new_.imports()[u];
+            for (std::uint32_t b = 0; slot.delayed && b < old_.imports().size(); ++b)
+                if (pairing_.same_import(b, u) && !contents_.same_pointers(old_.imports()[b].slot, slot.slot)) {
+                    refuse(Code::data_initial_value_changed, slot.slot,
+                           fmt::format("the delayed import of {}!{} is bound by other code", slot.dll, slot.name));
+                    break;
+                }
         }
     }
 

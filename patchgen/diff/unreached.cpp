@@ -216,7 +216,10 @@ std::optional<Rva> different_unreached(const Pairing& pairing) {
             return meaning(place, partners.empty() ? ~0u : partners.front());
         }).run();
     const auto come = first_missing(after, before);
-    return come && first_missing(before, after) ? come : std::nullopt;
+    // What is no longer understood as the function that it was is among what came.
+    const bool gone = first_missing(before, after) ||
+                      std::ranges::any_of(pairing.functions.to_updated, [](const auto& one) { return one.empty(); });
+    return come && gone ? come : std::nullopt;
 }
 
 } // namespace suture::diff

@@ -87,7 +87,7 @@ bool lies_behind_symbol(const program::Program& program, Rva at) {
 
 /// Nothing in the image leads to what was changed.
 bool is_unused(const RawImage& image, const Uses& uses, const Mutant& mutant, const program::Program& baseline) {
-    if (mutant.of_code || !mutant.users.empty() || !uses.direct.empty())
+    if (mutant.of_code || !mutant.users.empty())
         return false;
     const pe::Section* section = image.image().section_at(mutant.at);
     if (section && section->executable()) {
@@ -95,7 +95,7 @@ bool is_unused(const RawImage& image, const Uses& uses, const Mutant& mutant, co
         const bool named = object && !object->names.empty();
         return !image.leads_into(named ? object->range.begin : image.begin_of_gap(mutant.at), mutant.at + 1);
     }
-    return uses.data.empty() || lies_behind_symbol(baseline, mutant.at);
+    return (uses.direct.empty() && uses.data.empty()) || lies_behind_symbol(baseline, mutant.at);
 }
 
 /// Whether a function that is reported besides those that changed has a reason to be: it leads into one of them behind

@@ -14,20 +14,36 @@
 #include <iostream>
 #include <iterator>
 
-// mutants [--count N] [--seed S] [--create-every N] [--no-symbols] [--kind NAME] [-v] IMAGE...
+// mutants [--count N] [--at-least N] [--seed S] [--create-every N] [--no-symbols] [--kind NAME] [-v] IMAGE...
 // Changes one thing in a copy of each image, N times, and asks patchgen what changed. Ends with 1 if a change was
-// missed, or was reported as one of something else.
+// missed, or was reported as one of something else, or fewer than --at-least mutants could be made of all images.
 //
 // What is never changed, and why:
 // - Fill between functions: nothing runs or reads it, and linkers choose it anew.
-// - Headers, relocations, debug data, load config, and the directories of imports and exceptions other than as the
-//   kinds say: a loader reads them, and what they say shows in code and data, which are compared. TimeDateStamp,
-//   CheckSum and PDB identity are those of a build, not of what it does.
+// - Headers, relocations, debug data, load config with the tables of control flow guard, and the directories of imports
+//   and exceptions other than as the kinds say: a loader reads them, and what they say shows in code and data, which
+//   are compared. TimeDateStamp, CheckSum and PDB identity are those of a build, not of what it does.
 // - What the loader writes over: the security cookie and the pointers of control flow guard.
-// - The slot that fills an odd number of unwind operations up, which nobody reads.
+// - Imports that nothing leads to: the loader alone sees them.
+// - The first four bytes of unwind data, which say where all others lie, and the slot that fills an odd number of
+//   unwind operations up, which nobody reads.
+// - References to data that nothing else reads as many bytes of: what would be read is no one thing.
 // - Exports that change places with functions of the same bytes, and pointers to variables that nothing else leads to:
 //   such a variable has merely moved.
 // - Versions and manifests among the resources: every build has its own.
+//
+// Where the judge cannot know better:
+// - Where data ends. A byte is taken to belong to the nearest address below it that an instruction, a relocated
+//   pointer, an export, exception data or a word that looks like an RVA leads to. One of the functions that get there,
+//   or one place on the way, must be named; where instructions access the byte itself, all of their functions.
+// - Data that is said to be unchanged although an address below leads there must lie behind the end of a variable that
+//   symbols name, as patchgen reads them.
+// - Strings end at their NUL, although a member of something may go on behind it.
+// - Leaf functions that the exception directory does not list begin and end where patchgen says; bytes that it leaves
+//   out are changed as unreached code.
+// - Functions besides those that changed must lead into them, unless all is refused; of changed data they may be any.
+// - A thread-local variable, a resource and unreached code are named by where the template, the resource and the gap
+//   between functions are.
 
 using namespace suture;
 using namespace suture::test;
@@ -37,6 +53,7 @@ namespace {
 struct Arguments {
     std::size_t count = 200;
     std::uint64_t seed = 20240607;
+    std::size_t at_least = 1;
     std::size_t create_every = 20;
     bool symbols = true;
     bool verbose = false;
@@ -245,6 +262,8 @@ std::optional<Arguments> parse(std::vector<std::string> words) {
             arguments.verbose = true;
         else if (words[i] == "--count" && more && number(words[i + 1], arguments.count))
             ++i;
+        else if (words[i] == "--at-least" && more && number(words[i + 1], arguments.at_least))
+            ++i;
         else if (words[i] == "--seed" && more && number(words[i + 1], arguments.seed))
             ++i;
         else if (words[i] == "--create-every" && more && number(words[i + 1], arguments.create_every) &&
@@ -270,7 +289,9 @@ std::optional<Arguments> parse(std::vector<std::string> words) {
 int main(int count, char** words) {
     const auto arguments = parse({words + 1, words + count});
     if (!arguments) {
-        std::cerr << "mutants [--count N] [--seed S] [--create-every N] [--no-symbols] [--kind NAME] [-v] IMAGE...\n";
+        std::cerr
+            << "mutants [--count N] [--at-least N] [--seed S] [--create-every N] [--no-symbols] [--kind NAME] [-v] "
+               "IMAGE...\n";
         return 2;
     }
     fmt::print("seed {}\n", arguments->seed);
@@ -281,5 +302,8 @@ int main(int count, char** words) {
         else
             fmt::print("{}: not taken\n", image);
     print(sum);
-    return sum.all() != 0 && sum.all(Verdict::elsewhere) == 0 && sum.all(Verdict::missed) == 0 ? 0 : 1;
+    if (sum.all() < arguments->at_least)
+        fmt::print("fewer mutants than the {} that were asked for\n", arguments->at_least);
+    return sum.all() >= arguments->at_least && sum.all(Verdict::elsewhere) == 0 && sum.all(Verdict::missed) == 0 ? 0
+                                                                                                                 : 1;
 }

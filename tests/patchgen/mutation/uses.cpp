@@ -68,6 +68,9 @@ std::vector<Leads::Lead> Leads::to(Rva at) const {
         const Lead& lead = *--next;
         if ((nearest && lead.to != *nearest) || lead.to < section->range.begin || at - lead.to > kMaxObject)
             break;
+        // Chance makes many words look like RVAs; those of variables are in none but the data of handlers.
+        if (lead.by == By::word && section->writable())
+            continue;
         // An access tells nothing of what lies around it.
         const bool ends = ends_before(lead, at);
         if (is_sure(lead) && lead.by != By::access)
