@@ -44,6 +44,7 @@ class Checker {
         delayed_imports();
         inner_pointers();
         resources();
+        functions_that_are_data();
         unreached();
         return std::move(refusals_);
     }
@@ -359,6 +360,17 @@ class Checker {
         for (const auto& [path, resource] : after)
             if (!before.contains(path))
                 refuse(Code::data_initial_value_changed, resource.at, fmt::format("resource {} is new", path));
+    }
+
+    /// Functions whose names are now those of something that is not understood as code.
+    void functions_that_are_data() {
+        for (std::uint32_t b = 0; b < pairing_.functions.to_updated.size(); ++b)
+            if (pairing_.functions.to_updated[b].empty())
+                for (const std::string& name : old_.functions()[b].names)
+                    if (const DataObject* object = program::data_called(new_, name)) {
+                        refuse(Code::not_decoded, object->range.begin, "it was code in the baseline", name);
+                        break;
+                    }
     }
 
     void unreached() {
