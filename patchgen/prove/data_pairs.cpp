@@ -266,13 +266,14 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
     return {};
 }
 
-/// An address that is taken may be the end of the thing before it.
+/// An address that is taken may be the end of the thing before it. Where something begins there it may mean that, and is
+/// compared.
 bool Equivalence::may_be_an_end(const Goal& goal) const {
     if (goal.goes_on || goal.use != Use::address || !goal.referrer || goal.updated.value == 0 ||
         updated_.function_at(goal.updated))
         return false;
     const DataObject* before = updated_.data_at(goal.updated - 1);
-    return before && before->range.end() == goal.updated.value &&
+    return before && before->range.end() == goal.updated.value && !updated_.data_at(goal.updated) &&
            std::ranges::any_of(goal.referrer->references, [&](const program::Reference& reference) {
                return before->range.contains(reference.target);
            });
