@@ -386,8 +386,6 @@ class Lockstep {
             return target <= kRva32 ? Result<void>() : failed(offset, "a page outside the image");
         }
         const Registers different = state.not_same();
-        // Nobody relies on what an earlier call may have overwritten.
-        const Registers passed = different & ~kNonvolatile & ~only_clobbered(state);
         if (distance.form == Form::call)
             state.call();
         state.forget(registers_of(ours).writes);
@@ -414,7 +412,7 @@ class Lockstep {
         }
         switch (distance.form) {
         case Form::call:
-            meet(offset, updated, *place, Use::call, 0, passed);
+            meet(offset, updated, *place, Use::call, 0, different & ~kNonvolatile);
             break;
         case Form::branch:
             meet(offset, updated, *place, Use::jump, 0, different);
