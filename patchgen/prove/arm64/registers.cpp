@@ -30,6 +30,7 @@ constexpr Registers rm(std::uint32_t word) {
 
 constexpr Registers kLink = 1u << 30;
 constexpr Registers kArguments = 0x3ffff; // x0 to x17
+constexpr Registers kSystemCall = 0x1ff;  // x0 to x8
 
 using Known = std::optional<RegisterUse>;
 
@@ -64,8 +65,11 @@ Known branch_group(std::uint32_t word) {
         const Registers modifier = bits(word, 11, 1) && bits(word, 24, 1) ? rd(word) : 0;
         return RegisterUse{rn(word) | modifier, bits(word, 21, 3) == 1 ? kLink : 0};
     }
-    if ((word & 0xff000000) == 0xd4000000) // svc, brk and others
+    if ((word & 0xff000000) == 0xd4000000) {   // svc, brk and others
+        if ((word & 0xffe0001f) == 0xd4000001) // Windows takes the number of a system call from the svc itself
+            return RegisterUse{kSystemCall, 0};
         return RegisterUse{(word & 0xffe0001f) == 0xd4200000 ? Registers{1} : kArguments, 0};
+    }
     if ((word & 0xfffff01f) == 0xd503201f) { // hints
         const std::uint32_t hint = bits(word, 5, 7);
         if (hint >= 7 && hint < 16) // pointer authentication of x17 and x30
