@@ -52,7 +52,7 @@ const Pair kPairs[] = {
 #endif
 };
 INSTANTIATE_TEST_SUITE_P(Machines, SameBytes, testing::ValuesIn(kPairs),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& pair) { return pair.param.name; });
 
 } // namespace
 } // namespace suture::cli
