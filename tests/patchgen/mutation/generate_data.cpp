@@ -120,7 +120,11 @@ std::optional<Mutant> import_name(const RawImage& image, Random& random) {
     for (const Instruction* one : image.data_references())
         if (*one->target == Rva{*slots} + which)
             users.push_back(one->at);
-    return changed(image, Kind::import_name, text + i, {static_cast<std::uint8_t>(letter)}, std::move(users), false);
+    auto mutant =
+        changed(image, Kind::import_name, text + i, {static_cast<std::uint8_t>(letter)}, std::move(users), false);
+    if (mutant)
+        mutant->slot = Rva{*slots} + which;
+    return mutant;
 }
 
 /// Every function that has this unwind data.

@@ -95,7 +95,7 @@ bool is_unused(const RawImage& image, const Uses& uses, const Mutant& mutant, co
         const bool named = object && !object->names.empty();
         return !image.leads_into(named ? object->range.begin : image.begin_of_gap(mutant.at), mutant.at + 1);
     }
-    return (uses.direct.empty() && uses.data.empty()) || lies_behind_symbol(baseline, mutant.at);
+    return (uses.direct.empty() && uses.data.empty()) || lies_behind_symbol(baseline, mutant.place());
 }
 
 /// Whether a function that is reported besides those that changed has a reason to be: it leads into one of them behind
@@ -123,7 +123,7 @@ std::string_view name_of(Verdict verdict) {
 Verdict judge(const RawImage& image, const Leads& leads, const Mutant& mutant, const program::Program& baseline,
               const program::Program& updated, const diff::ChangeSet& changes) {
     const Report report = report_of(baseline, changes);
-    const Uses uses = mutant.of_code ? Uses() : leads.of(mutant.at);
+    const Uses uses = mutant.of_code ? Uses() : leads.of(mutant.place());
     if (changes.no_change())
         return is_unused(image, uses, mutant, baseline) ? Verdict::unused : Verdict::missed;
     std::set<Rva> wanted;

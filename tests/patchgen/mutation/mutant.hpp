@@ -4,6 +4,7 @@
 #include "engine/core/byte_view.hpp"
 
 #include <array>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -52,6 +53,10 @@ struct Mutant {
     std::vector<Rva> users;
     bool of_code = false;
     bool any_user = false; ///< one of the users is enough: they are what it led to, and what it leads to
+    std::optional<Rva> slot{}; ///< an import's, where the change is in its name: what code gets to
+
+    /// Where those who use what changed get to.
+    Rva place() const { return slot.value_or(at); }
 };
 
 /// Same seed, same mutants, whatever the standard library.

@@ -174,7 +174,7 @@ class Subject {
             return;
         fmt::print("{}\n", described(mutant, verdict));
         if (!mutant.of_code)
-            print_uses(mutant.at);
+            print_uses(mutant.place());
         if (!proof.empty())
             fmt::print("  {}\n", proof);
         for (const auto& change : changes.changes)

@@ -323,6 +323,14 @@ bool RawImage::of_linker(Rva rva) const {
     return std::ranges::any_of(linkers_, [&](const RvaRange& range) { return range.contains(rva); });
 }
 
+Rva RawImage::end_of_linkers_below(Rva at) const {
+    Rva end;
+    for (const RvaRange& range : linkers_)
+        if (range.end() <= at.value)
+            end = std::max(end, Rva{static_cast<std::uint32_t>(range.end())});
+    return end;
+}
+
 void RawImage::find_unwinding() {
     for (const pe::RuntimeFunction& one : runtime_functions_) {
         const auto header = one.unwind_info.value != 0 ? image_->read<std::uint32_t>(one.unwind_info) : std::nullopt;

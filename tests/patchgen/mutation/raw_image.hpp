@@ -73,6 +73,8 @@ class RawImage {
     const std::vector<Rva>& pointer_fields() const { return pointer_fields_; }
     /// Data that linkers write for loaders and debuggers: directories and what only they lead to.
     bool of_linker(Rva rva) const;
+    /// Where the last of such data that lies below an address ends, or 0: nothing of a program goes on across it.
+    Rva end_of_linkers_below(Rva at) const;
     /// UNWIND_INFO and .xdata records, but for what belongs to the handlers that they name.
     bool of_unwinding(Rva rva) const;
     /// True if no stretch of code lies between the two addresses, nor around either.

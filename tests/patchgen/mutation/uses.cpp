@@ -62,11 +62,14 @@ bool Leads::ends_before(const Lead& lead, Rva at) const {
 std::vector<Leads::Lead> Leads::to(Rva at) const {
     std::vector<Lead> found;
     const pe::Section* section = image_.image().section_at(at);
+    if (!section)
+        return found;
+    const Rva first = std::max(section->range.begin, image_.end_of_linkers_below(at));
     auto next = std::ranges::upper_bound(leads_, at, {}, &Lead::to);
     std::optional<Rva> nearest;
-    while (section && next != leads_.begin()) {
+    while (next != leads_.begin()) {
         const Lead& lead = *--next;
-        if ((nearest && lead.to != *nearest) || lead.to < section->range.begin || at - lead.to > kMaxObject)
+        if ((nearest && lead.to != *nearest) || lead.to < first || at - lead.to > kMaxObject)
             break;
         // Chance makes many words look like RVAs; those of variables are in none but the data of handlers.
         if (lead.by == By::word && section->writable())
