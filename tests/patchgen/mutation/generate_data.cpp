@@ -9,9 +9,6 @@ namespace {
 
 using pe::Directory;
 
-/// Fewest entries that make a table of distances a jump table.
-constexpr std::uint32_t kMinEntries = 4;
-
 std::optional<Mutant> flipped_bit(const RawImage& image, Kind kind, Rva at, std::vector<Rva> users, Random& random,
                                   bool of_code = false) {
     const auto byte = image.image().read<std::uint8_t>(at);
@@ -37,32 +34,16 @@ std::optional<Rva> any_byte(const RawImage& image, bool executable, Random& rand
     return section.range.begin + static_cast<std::uint32_t>(random.below(section.initialised_size()));
 }
 
-/// Tables of the form that both compilers use for x64: distances from the table to code of the one function whose code
-/// takes the table's address.
 std::optional<Mutant> jump_table_entry(const RawImage& image, Random& random) {
     if (image.data_references().empty())
         return std::nullopt;
     const Instruction& one = *random.one_of(image.data_references());
-    const pe::Section* section = image.image().section_at(*one.target);
-    if (!section || section->writable() || section->executable() || one.access != 0)
-        return std::nullopt;
-    const RvaRange& stretch = *image.stretch_at(one.at);
-    std::vector<Rva> targets;
-    const auto begins = image.instructions_in(stretch);
-    for (;; targets.push_back({})) {
-        const auto distance =
-            image.image().read<std::int32_t>(*one.target + 4 * static_cast<std::uint32_t>(targets.size()));
-        if (!distance)
-            break;
-        const Rva to = *one.target + static_cast<std::uint32_t>(*distance);
-        if (!stretch.contains(to) || std::ranges::none_of(begins, [&](const Instruction& at) { return at.at == to; }))
-            break;
-    }
-    if (targets.size() < kMinEntries)
+    const std::uint32_t entries = image.jump_table_of(one);
+    if (entries == 0)
         return std::nullopt;
     const auto entry = [&](std::size_t i) { return *one.target + 4 * static_cast<std::uint32_t>(i); };
-    const Rva at = entry(random.below(targets.size()));
-    const Rva other = entry(random.below(targets.size()));
+    const Rva at = entry(random.below(entries));
+    const Rva other = entry(random.below(entries));
     return changed(image, Kind::jump_table_entry, at, image.image().bytes_at(other, 4)->copy(), {one.at}, true);
 }
 

@@ -65,7 +65,7 @@ bool names_the_place(const RawImage& image, const Uses& uses, const Mutant& muta
     return std::ranges::any_of(report.refusals, [&](Rva at) {
         return at == mutant.at || std::ranges::find(mutant.users, at) != mutant.users.end() ||
                std::ranges::any_of(uses.data, [&](const RvaRange& way) { return way.contains(at); }) ||
-               (object && !object->names.empty() && object->range.contains(at)) ||
+               (object && object->range.contains(at) && (!object->names.empty() || uses.data.empty())) ||
                (thread_local_data.contains(mutant.at) && thread_local_data.contains(at)) ||
                (mutant.kind == Kind::resource_byte && image.image().directory(pe::Directory::resources).contains(at) &&
                 at <= mutant.at) ||

@@ -117,7 +117,11 @@ class Subject {
         raw_ = RawImage::read(file_, functions);
         if (!raw_ || raw_->instructions().empty())
             return std::nullopt;
-        leads_ = std::make_unique<const Leads>(*raw_);
+        std::vector<Rva> named;
+        for (const program::DataObject& object : baseline_->data())
+            if (!object.names.empty() && baseline_->symbol_source() != "image")
+                named.push_back(object.range.begin);
+        leads_ = std::make_unique<const Leads>(*raw_, std::move(named));
         Random random(arguments_.seed);
         for (std::size_t i = 0; i < arguments_.count;) {
             const auto mutant = pick(random);

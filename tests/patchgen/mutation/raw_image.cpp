@@ -348,6 +348,34 @@ bool RawImage::of_unwinding(Rva rva) const {
     return next != unwinding_.begin() && std::prev(next)->contains(rva);
 }
 
+std::optional<std::uint32_t> RawImage::size_of_unwinding(Rva unwind_info) const {
+    const auto next = std::ranges::upper_bound(unwinding_, unwind_info, {}, &RvaRange::begin);
+    const auto header = image_->read<std::uint32_t>(unwind_info);
+    if (!header || next == unwinding_.begin() || std::prev(next)->begin != unwind_info)
+        return std::nullopt;
+    const std::uint32_t size = std::prev(next)->size;
+    if (is_arm64())
+        return (*header >> 20 & 1) != 0 || *header >> 22 == 0 ? std::nullopt : std::optional(size);
+    const std::uint32_t flags = *header >> 3 & 31;
+    return (flags & 3) != 0 ? std::nullopt : std::optional(size + ((flags & 4) != 0 ? 12 : 0));
+}
+
+std::uint32_t RawImage::jump_table_of(const Instruction& one) const {
+    constexpr std::uint32_t kFewest = 4;
+    const pe::Section* section = one.target ? image_->section_at(*one.target) : nullptr;
+    const RvaRange* stretch = stretch_at(one.at);
+    if (!section || !stretch || section->writable() || section->executable() || one.access != 0)
+        return 0;
+    const auto begins = instructions_in(*stretch);
+    for (std::uint32_t count = 0;; ++count) {
+        const auto distance = image_->read<std::int32_t>(*one.target + 4 * count);
+        const Rva to = distance ? *one.target + static_cast<std::uint32_t>(*distance) : Rva{};
+        const auto at = std::ranges::lower_bound(begins, to, {}, &Instruction::at);
+        if (!distance || at == begins.end() || at->at != to)
+            return count >= kFewest ? count : 0;
+    }
+}
+
 bool RawImage::in_one_gap(Rva first, Rva second) const {
     const auto [begin, end] = std::minmax(first, second);
     return std::ranges::none_of(

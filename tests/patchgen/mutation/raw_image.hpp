@@ -85,6 +85,12 @@ class RawImage {
     bool is_fill_at(Rva rva) const;
     /// Entries of code: of stretches, exports, and targets of calls; ascending.
     const std::vector<Rva>& entries() const { return entries_; }
+    /// Entries of the table of distances that an instruction takes the address of, where they lead to instructions of
+    /// its own function: the form of jump tables that both compilers use for x64. 0: it is none.
+    std::uint32_t jump_table_of(const Instruction& one) const;
+    /// What the data of an entry of the exception directory has at least: its operations, and what belongs to a handler
+    /// or to a chained entry if there is one, or nothing where that goes on to an end that is not known.
+    std::optional<std::uint32_t> size_of_unwinding(Rva unwind_info) const;
     /// Size of the string at `rva` with its NUL where at least three printable characters lie there in read-only data,
     /// else 0.
     std::uint32_t string_at(Rva rva) const;

@@ -17,14 +17,15 @@ constexpr std::size_t kMaxPlaces = 4096;
 
 } // namespace
 
-Leads::Leads(const RawImage& image) : image_(image) {
+Leads::Leads(const RawImage& image, std::vector<Rva> named) : image_(image), named_(std::move(named)) {
     const auto add = [&](Rva to, Rva from, By by, std::uint32_t size = 0) {
         if (image_.image().section_at(to))
             leads_.push_back({to, from, by, size});
     };
     for (const Instruction& one : image.instructions()) {
         if (one.target && one.flow == Flow::none)
-            add(*one.target, one.at, one.access != 0 ? By::access : By::address, one.access);
+            add(*one.target, one.at, one.access != 0 ? By::access : By::address,
+                one.access != 0 ? one.access : 4 * image.jump_table_of(one));
         if (one.displacement_size == 4)
             if (const auto value = image.image().read<std::uint32_t>(one.at + one.displacement))
                 add(Rva{*value}, one.at, By::number);
@@ -37,7 +38,8 @@ Leads::Leads(const RawImage& image) : image_(image) {
             add(one.rva, {}, By::exported);
     for (const pe::RuntimeFunction& one : image.runtime_functions())
         if (one.unwind_info.value != 0)
-            add(one.unwind_info, one.range.begin, By::exception);
+            add(one.unwind_info, one.range.begin, By::exception,
+                image.size_of_unwinding(one.unwind_info).value_or(0));
     for (const pe::Section& section : image.image().sections()) {
         if (section.executable() || section.writable() || section.discardable())
             continue;
@@ -53,7 +55,7 @@ Leads::Leads(const RawImage& image) : image_(image) {
 }
 
 bool Leads::ends_before(const Lead& lead, Rva at) const {
-    if (lead.by == By::access)
+    if (lead.size != 0)
         return at - lead.to >= lead.size;
     const std::uint32_t text = image_.string_at(lead.to);
     return text != 0 && at - lead.to >= text;
@@ -64,7 +66,9 @@ std::vector<Leads::Lead> Leads::to(Rva at) const {
     const pe::Section* section = image_.image().section_at(at);
     if (!section)
         return found;
-    const Rva first = std::max(section->range.begin, image_.end_of_linkers_below(at));
+    Rva first = std::max(section->range.begin, image_.end_of_linkers_below(at));
+    if (const auto name = std::ranges::upper_bound(named_, at); name != named_.begin())
+        first = std::max(first, *std::prev(name));
     auto next = std::ranges::upper_bound(leads_, at, {}, &Lead::to);
     std::optional<Rva> nearest;
     while (next != leads_.begin()) {
@@ -80,7 +84,7 @@ std::vector<Leads::Lead> Leads::to(Rva at) const {
             nearest = lead.to;
         if (!ends)
             found.push_back(lead);
-        else if (lead.by == By::address || lead.by == By::pointer) {
+        else if ((lead.by == By::address || lead.by == By::pointer) && lead.size == 0) {
             found.push_back(lead);
             found.back().text = true;
         }

@@ -22,7 +22,8 @@ struct Uses {
 
 class Leads {
   public:
-    explicit Leads(const RawImage& image);
+    /// `named`: where variables begin that symbols name; ascending. What begins before one ends there.
+    Leads(const RawImage& image, std::vector<Rva> named);
 
     Uses of(Rva at) const;
 
@@ -40,7 +41,7 @@ class Leads {
         Rva to;
         Rva from;
         By by = By::access;
-        std::uint32_t size = 0; ///< of an access
+        std::uint32_t size = 0; ///< of an access, a jump table or exception data; 0: not known
         bool text = false; ///< to a string that ends before the byte, which may be a member of something that does not
         auto operator<=>(const Lead&) const = default;
     };
@@ -51,6 +52,7 @@ class Leads {
     std::vector<Lead> to(Rva at) const;
 
     const RawImage& image_;
+    std::vector<Rva> named_;
     std::vector<Lead> leads_; ///< ascending
 };
 
