@@ -380,13 +380,17 @@ class Collector {
                 next.size_known || pairing_.updated.at(next.range.begin).kind != PlaceKind::data ||
                 (writable && pairing_.data.counterpart(i + 1).kind != Counterpart::Kind::fresh))
                 break;
-            if (Contents::extent_of(pairing_.updated, next.range.begin).text)
+            // Literals lie behind tables of pointers; behind anything else, text may be the last member.
+            const bool text = Contents::extent_of(pairing_.updated, next.range.begin).text;
+            if (text && new_.pointer_at(Rva{next.range.begin.value - 8}))
                 break;
             if (next.range.begin - begin > kMaxUnknownExtent) {
                 too_long_.insert(begin);
                 break;
             }
             grown_ |= copies_.join_with_next(i);
+            if (text)
+                break;
         }
     }
 

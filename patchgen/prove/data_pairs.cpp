@@ -135,6 +135,11 @@ Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& objec
         updated_.import_at(end) || updated_.function_at(end))
         return {};
     const auto text_at = [&](Rva at) {
+        // The low bytes of a pointer may look like letters.
+        const auto relocations = updated_.relocations();
+        const auto field = std::ranges::lower_bound(relocations, at, {}, &pe::Relocation::at);
+        if (field != relocations.end() && field->at == at)
+            return false;
         const auto text = updated_.image().string_at(at, kMaxText);
         if (text && text->empty()) {
             // The end of a string serves as an empty one.
