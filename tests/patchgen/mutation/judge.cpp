@@ -65,7 +65,8 @@ bool names_the_place(const RawImage& image, const Uses& uses, const Mutant& muta
     return std::ranges::any_of(report.refusals, [&](Rva at) {
         return at == mutant.at || std::ranges::find(mutant.users, at) != mutant.users.end() ||
                std::ranges::any_of(uses.data, [&](const RvaRange& way) { return way.contains(at); }) ||
-               (object && object->range.contains(at) && (!object->names.empty() || uses.data.empty())) ||
+               (object && object->range.contains(at) &&
+                (!object->names.empty() || object->writable || uses.data.empty())) ||
                (thread_local_data.contains(mutant.at) && thread_local_data.contains(at)) ||
                (mutant.kind == Kind::resource_byte && image.image().directory(pe::Directory::resources).contains(at) &&
                 at <= mutant.at) ||
@@ -75,14 +76,15 @@ bool names_the_place(const RawImage& image, const Uses& uses, const Mutant& muta
     });
 }
 
-/// True for padding behind a variable that symbols name and tell the extent of.
+/// True for padding behind a variable that symbols name and tell the extent of, or behind the last one of an object
+/// file.
 bool lies_behind_symbol(const program::Program& program, Rva at) {
     const auto list = program.data();
     const auto next = std::ranges::upper_bound(list, at, {}, [](const auto& one) { return one.range.begin; });
     if (next == list.begin() || program.symbol_source() == "image")
         return false;
     const auto& before = *std::prev(next);
-    return !before.names.empty() && before.range.end() <= at.value;
+    return (!before.names.empty() || before.closed) && before.range.end() <= at.value;
 }
 
 /// Nothing in the image leads to what was changed.
@@ -123,7 +125,8 @@ std::string_view name_of(Verdict verdict) {
 Verdict judge(const RawImage& image, const Leads& leads, const Mutant& mutant, const program::Program& baseline,
               const program::Program& updated, const diff::ChangeSet& changes) {
     const Report report = report_of(baseline, changes);
-    const Uses uses = mutant.of_code ? Uses() : leads.of(mutant.place());
+    const auto* changed = mutant.of_code ? baseline.function_at(mutant.at) : nullptr;
+    const Uses uses = !mutant.of_code ? leads.of(mutant.place()) : changed ? leads.of(changed->range.begin) : Uses();
     if (changes.no_change())
         return is_unused(image, uses, mutant, baseline) ? Verdict::unused : Verdict::missed;
     std::set<Rva> wanted;

@@ -37,11 +37,13 @@
 //   pointer, an export, exception data or a word that looks like an RVA leads to. One of the functions that get there,
 //   or one place on the way, must be named; where instructions access the byte itself, all of their functions.
 // - Data that is said to be unchanged although an address below leads there must lie behind the end of a variable that
-//   symbols name, as patchgen reads them.
+//   symbols name, or of what one object file put there, as patchgen reads them.
 // - Strings end at their NUL, although a member of something may go on behind it.
 // - Leaf functions that the exception directory does not list begin and end where patchgen says; bytes that it leaves
 //   out are changed as unreached code.
 // - Functions besides those that changed must lead into them, unless all is refused; of changed data they may be any.
+// - A variable is named by where it begins, as patchgen reads it: symbols or, without any, its users tell.
+// - Code that only data leads to may be named by that data, where it is no longer understood as a function.
 // - A thread-local variable, a resource and unreached code are named by where the template, the resource and the gap
 //   between functions are.
 
