@@ -29,7 +29,7 @@ constexpr std::uint32_t kSmallestVector = 16;
 class Copies {
   public:
     explicit Copies(const match::Places& places)
-        : places_(places), copied_(places.program().data().size()), joined_(copied_.size()) {}
+        : places_(places), copied_(places.program().data().size()), joined_(copied_.size()), read_(copied_.size()) {}
 
     /// Each returns true if that is news.
     bool copy(std::uint32_t object) { return set(copied_, object); }
@@ -37,6 +37,12 @@ class Copies {
         const bool first = copy(object);
         const bool second = copy(object + 1);
         return set(joined_, object) || first || second;
+    }
+    /// The first `size` bytes of the object are read, whatever they look like.
+    bool read(std::uint32_t object, std::uint32_t size) {
+        const bool more = size > read_[object];
+        read_[object] = std::max(read_[object], size);
+        return copy(object) || more;
     }
     bool contains(std::uint32_t object) const { return copied_[object]; }
     std::uint32_t first_of(std::uint32_t object) const {
@@ -57,7 +63,8 @@ class Copies {
         const Contents::Extent extent = Contents::extent_of(places_, last.range.begin);
         // Of text just the string is needed; its tail may be an object of its own.
         const std::uint64_t end =
-            last.range.begin.value + std::uint64_t{extent.text ? std::max(extent.size, 1u) : extent.size};
+            last.range.begin.value +
+            std::uint64_t{extent.text ? std::max({extent.size, read_[last_of(object)], 1u}) : extent.size};
         return {begin, static_cast<std::uint32_t>(end - begin.value)};
     }
     std::vector<std::uint32_t> firsts() const {
@@ -78,6 +85,7 @@ class Copies {
     const match::Places& places_;
     std::vector<bool> copied_;
     std::vector<bool> joined_;
+    std::vector<std::uint32_t> read_;
 };
 
 class Collector {
@@ -338,11 +346,14 @@ class Collector {
         else
             copy(place.index);
         // A read may reach over several objects.
-        for (std::uint32_t i = place.index; size != 0 && i + 1 < new_.data().size() &&
-                                            target.value + std::uint64_t{size} > new_.data()[i].range.end() &&
-                                            new_.data()[i + 1].range.begin.value == new_.data()[i].range.end();
-             ++i)
-            grown_ |= copies_.join_with_next(i);
+        const std::uint64_t end = target.value + std::uint64_t{size};
+        std::uint32_t last = place.index;
+        while (size != 0 && last + 1 < new_.data().size() && end > new_.data()[last].range.end() &&
+               new_.data()[last + 1].range.begin.value == new_.data()[last].range.end())
+            grown_ |= copies_.join_with_next(last++);
+        const RvaRange& read = new_.data()[last].range;
+        if (size != 0)
+            grown_ |= copies_.read(last, static_cast<std::uint32_t>(std::min(end, read.end()) - read.begin.value));
         check_copy(owner, place, size);
         return to_copy(target);
     }
