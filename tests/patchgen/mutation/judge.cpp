@@ -62,9 +62,15 @@ bool names_the_place(const RawImage& image, const Uses& uses, const Mutant& muta
         return reference.target == to && field.value + kNearInstruction >= mutant.at.value &&
                field.value <= mutant.at.value + mutant.bytes.size() + kNearInstruction;
     };
+    // Addresses within a variable may be on the way as well as where it begins.
+    const auto begins_at = [&](Rva inner, Rva at) {
+        const auto* variable = updated.data_at(inner);
+        return variable && !variable->names.empty() && variable->range.begin == at;
+    };
     return std::ranges::any_of(report.refusals, [&](Rva at) {
         return at == mutant.at || std::ranges::find(mutant.users, at) != mutant.users.end() ||
-               std::ranges::any_of(uses.data, [&](const RvaRange& way) { return way.contains(at); }) ||
+               std::ranges::any_of(uses.data,
+                                   [&](const RvaRange& way) { return way.contains(at) || begins_at(way.begin, at); }) ||
                (object && object->range.contains(at) &&
                 (!object->names.empty() || object->writable || uses.data.empty())) ||
                (thread_local_data.contains(mutant.at) && thread_local_data.contains(at)) ||
