@@ -12,16 +12,10 @@ using program::DataObject;
 
 namespace {
 
-/// Longest string that is taken for text, in bytes.
-constexpr std::size_t kMaxText = 65536;
 /// Fewest printable bytes in a row that are no accident.
 constexpr std::uint32_t kMinText = 4;
 /// Most zero bytes behind a string's NUL that are taken for alignment. Compilers align long strings to 32 bytes.
 constexpr std::size_t kMaxPadding = 32;
-
-bool printable(std::uint8_t c) {
-    return c >= 0x20 || (c >= '\t' && c <= '\r') || c == 0x1b;
-}
 
 /// True for a virtual function table of the Itanium C++ ABI, and for the part of one behind its address point.
 bool is_vtable(const match::Places& places, const DataObject& object) {
@@ -57,9 +51,8 @@ bool ends_text(const match::Places& places, Rva at) {
 /// Bytes of the string at `at` with its NUL, if that is all that lies there; 0 otherwise. A string may run past the
 /// end of the interval where the tail of it is another string.
 std::uint32_t text_size(const match::Places& places, const DataObject& object, Rva at) {
-    const auto text = places.program().image().string_at(at, kMaxText);
-    if (!text ||
-        !std::all_of(text->begin(), text->end(), [](char c) { return printable(static_cast<std::uint8_t>(c)); }))
+    const auto text = places.texts().at(at);
+    if (!text)
         return 0;
     const auto size = static_cast<std::uint32_t>(text->size() + 1);
     if (size == 1)

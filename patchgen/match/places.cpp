@@ -7,7 +7,8 @@ namespace suture::match {
 Places::Places(const program::Program& program)
     : program_(program), metadata_(metadata_of(program)),
       metadata_index_(
-          program::index_of_begins(metadata_, [](const Metadata& metadata) { return metadata.range.begin; })) {}
+          program::index_of_begins(metadata_, [](const Metadata& metadata) { return metadata.range.begin; })),
+      texts_(program.image()) {}
 
 const Metadata* Places::metadata_from(Rva rva) const {
     std::size_t next = metadata_index_.up_to(rva);

@@ -2,6 +2,7 @@
 
 #include "patchgen/match/metadata.hpp"
 #include "patchgen/program/rva_index.hpp"
+#include "patchgen/program/texts.hpp"
 
 namespace suture::match {
 
@@ -32,6 +33,7 @@ class Places {
 
     const program::Program& program() const { return program_; }
     Place at(Rva rva) const;
+    const program::Texts& texts() const { return texts_; }
     std::span<const Metadata> metadata() const { return metadata_; }
     /// The first metadata that begins at or behind `rva`, or nullptr.
     const Metadata* metadata_from(Rva rva) const;
@@ -48,6 +50,7 @@ class Places {
     const program::Program& program_;
     std::vector<Metadata> metadata_;
     program::RvaIndex metadata_index_;
+    program::Texts texts_;
 };
 
 } // namespace suture::match

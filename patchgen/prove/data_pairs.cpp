@@ -11,17 +11,10 @@ using program::Use;
 
 namespace {
 
-/// Longest string that is taken for text, in bytes.
-constexpr std::size_t kMaxText = 65536;
 /// Most zeros behind an object of unknown size that are taken for alignment, in bytes.
 constexpr std::uint32_t kMaxPadding = 32;
 /// Bytes compared at a time: sections of zeros may be huge.
 constexpr std::uint32_t kPiece = 1u << 20;
-
-bool printable(char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 || (byte >= '\t' && byte <= '\r') || byte == 0x1b;
-}
 
 bool all_zero(const program::Program& program, Rva at, std::uint32_t size) {
     const auto bytes = program.image().content({at, size});
@@ -35,8 +28,7 @@ std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool siz
     const auto size = static_cast<std::uint32_t>(object.end() - goal.updated.value);
     if (size_known)
         return size;
-    if (const auto text = updated_.image().string_at(goal.updated, kMaxText);
-        text && !text->empty() && std::ranges::all_of(*text, printable)) {
+    if (const auto text = updated_texts_.at(goal.updated); text && !text->empty()) {
         const auto length = static_cast<std::uint32_t>(text->size() + 1);
         if (length >= size ||
             (size - length <= kMaxPadding && all_zero(updated_, goal.updated + length, size - length)))
@@ -52,9 +44,9 @@ std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool siz
 /// are things of their own where the baseline has something else to tell them by.
 std::uint32_t Equivalence::up_to_literals(const Goal& goal, std::uint32_t size) const {
     const program::Program& baseline = overlay_.baseline();
-    const auto is_text = [](const program::Program& program, Rva at) {
-        const auto text = program.image().string_at(at, kMaxText);
-        return text && !text->empty() && std::ranges::all_of(*text, printable);
+    const auto is_text = [](const program::Texts& texts, Rva at) {
+        const auto text = texts.at(at);
+        return text && !text->empty();
     };
     const auto data = baseline.data();
     auto next =
@@ -62,7 +54,7 @@ std::uint32_t Equivalence::up_to_literals(const Goal& goal, std::uint32_t size) 
     for (; next != data.end() && next->range.begin - goal.place.rva < size; ++next) {
         const std::uint32_t offset = next->range.begin - goal.place.rva;
         if (next->names.empty() && offset >= 8 && updated_.pointer_at(goal.updated + (offset - 8)) &&
-            is_text(updated_, goal.updated + offset) && is_text(baseline, next->range.begin))
+            is_text(updated_texts_, goal.updated + offset) && is_text(baseline_texts_, next->range.begin))
             return offset;
     }
     return size;
@@ -140,13 +132,13 @@ Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& objec
         const auto field = std::ranges::lower_bound(relocations, at, {}, &pe::Relocation::at);
         if (field != relocations.end() && field->at == at)
             return false;
-        const auto text = updated_.image().string_at(at, kMaxText);
+        const auto text = updated_texts_.at(at);
         if (text && text->empty()) {
             // The end of a string serves as an empty one.
             const auto before = updated_.image().bytes_at(at - 1, 1);
-            return before && (*before)[0] != 0 && printable(static_cast<char>((*before)[0]));
+            return before && (*before)[0] != 0 && program::printable((*before)[0]);
         }
-        return text && std::ranges::all_of(*text, printable);
+        return text.has_value();
     };
     // Literals lie behind each other, and behind tables of pointers.
     const bool behind_pointer = end.value >= 8 && updated_.pointer_at(Rva{end.value - 8});

@@ -24,7 +24,8 @@ std::string text_of(const pe::ImportSlot& slot) {
 } // namespace
 
 Equivalence::Equivalence(const program::Program& updated, const Overlay& overlay, std::set<Rva> may_differ)
-    : updated_(updated), overlay_(overlay), is_arm64_(updated.image().machine() == Machine::arm64),
+    : updated_(updated), overlay_(overlay), updated_texts_(updated.image()),
+      baseline_texts_(overlay.baseline().image()), is_arm64_(updated.image().machine() == Machine::arm64),
       may_differ_(std::move(may_differ)) {
     for (const package::Replacement& function : overlay.package().manifest().functions) {
         redirected_.emplace(function.baseline, &function);

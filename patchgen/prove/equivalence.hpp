@@ -1,5 +1,6 @@
 #pragma once
 
+#include "patchgen/program/texts.hpp"
 #include "patchgen/prove/overlay.hpp"
 #include "patchgen/prove/prove.hpp"
 
@@ -99,6 +100,8 @@ class Equivalence {
 
     const program::Program& updated_;
     const Overlay& overlay_;
+    program::Texts updated_texts_;
+    program::Texts baseline_texts_;
     bool is_arm64_;
     std::set<Rva> may_differ_;
     std::map<Rva, const package::Replacement*> redirected_; ///< by baseline entry
