@@ -27,8 +27,8 @@ Texts::Texts(const pe::Image& image) : image_(image) {
             while (end < bytes->size() && printable((*bytes)[end]))
                 ++end;
             if (end - begin >= kLongRun)
-                runs_.push_back({section.range.begin + static_cast<std::uint32_t>(begin),
-                                 static_cast<std::uint32_t>(end - begin)});
+                runs_.push_back(
+                    {section.range.begin + static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end - begin)});
             at = end / kLongRun * kLongRun;
         }
     }

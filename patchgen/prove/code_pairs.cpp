@@ -105,10 +105,10 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
                                                ByteView code, Led& led_to) {
     Goal goal{{}, {}, Use::address, 0, &function, {}};
     const Rva begin = function.range.begin;
-    const auto follow = [&](Rva updated, Place place, Use use, std::uint32_t access_size) {
+    const auto meet = [&](Rva updated, Place place, Use use, std::uint32_t access_size) {
         led_to.emplace_back(updated, place);
         if (!table_at(function, updated))
-            goals_.push_back({updated, place, use, access_size, &function, goal.at});
+            follow({updated, place, use, access_size, &function, goal.at});
     };
     const auto relocations = updated_.relocations();
     auto relocation = std::ranges::lower_bound(relocations, begin, {}, &pe::Relocation::at);
@@ -152,7 +152,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
             if (stays && *place != entry + (updated - begin))
                 return failed(goal, fmt::format("a branch within the function leads to {}", place->text()));
             if (!stays)
-                follow(updated, *place, field.use, field.access_size);
+                meet(updated, *place, field.use, field.access_size);
         }
         while (relocation != relocations.end() && relocation->at < goal.at)
             ++relocation;
@@ -165,7 +165,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
             if (entry.in_package)
                 used_fields_.insert(entry.rva + at);
             fields.push_back({{at}, 8});
-            follow(*updated, *place, Use::address, 0);
+            meet(*updated, *place, Use::address, 0);
         }
         while (reference != function.references.end() && reference->instruction < offset)
             ++reference;
@@ -177,7 +177,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
                 return failed(goal, "an image-relative reference of an unusual form");
             fields.push_back({{reference->offset}, 4});
             // The base it is added to is the baseline's: that is what a reference to the header must lead to.
-            follow(reference->target, Place{false, {*value}}, reference->use, reference->access_size);
+            meet(reference->target, Place{false, {*value}}, reference->use, reference->access_size);
         }
         for (std::uint32_t i = offset; i < offset + ours->length; ++i) {
             const bool is_field = std::ranges::any_of(fields, [&](RvaRange field) { return field.contains(Rva{i}); });
@@ -209,7 +209,7 @@ void Equivalence::follow_possible(const Function& function, Place entry, ByteVie
         const bool is_something =
             updated_.function_at(updated) || updated_.import_at(updated) || updated_.data_at(updated);
         if (place && is_something && !function.range.contains(updated))
-            goals_.push_back({updated, *place, field.use, field.access_size, &function, begin + offset});
+            follow({updated, *place, field.use, field.access_size, &function, begin + offset});
     }
 }
 
@@ -252,7 +252,7 @@ Result<void> Equivalence::compare_tables(const Function& function, Place entry, 
                     return failed(
                         goal, fmt::format("entry {} of the jump table at {} leads to {}", i, at->text(), to->text()));
             } else {
-                goals_.push_back({updated, *to, Use::jump, 0, &function, table.at, different});
+                follow({updated, *to, Use::jump, 0, &function, table.at, different});
             }
             ++counts_.references;
         }

@@ -149,7 +149,7 @@ Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& objec
     const DataObject* theirs = behind.in_package ? nullptr : overlay_.baseline().data_at(Rva{behind.rva.value - 1});
     if (theirs && theirs->range.end() > behind.rva.value && theirs->range.end() - behind.rva.value <= kMaxPadding)
         return compare_data(goal, end, behind, static_cast<std::uint32_t>(theirs->range.end() - behind.rva.value));
-    goals_.push_back({end, behind, Use::address, 0, goal.referrer, goal.at, 0, true});
+    follow({end, behind, Use::address, 0, goal.referrer, goal.at, 0, true});
     return {};
 }
 
@@ -163,13 +163,13 @@ Result<void> Equivalence::settle_table(const Goal& goal, const program::JumpTabl
         return compare_data(goal, table.at, goal.place, table.range().size);
     if (!entries || table.base != table.at)
         return failed(goal, fmt::format("there is no jump table at {}", goal.place.text()));
-    if (!data_pairs_.emplace(goal.updated, goal.place, table.range().size).second)
+    if (!note_data(goal.updated, goal.place, table.range().size))
         return {};
     for (std::size_t i = 0; i < table.targets.size(); ++i) {
         const auto to = entry_of(table, *entries, i, goal.place);
         if (!to)
             return failed(goal, "a jump table of an unusual form");
-        goals_.push_back({table.targets[i], *to, Use::jump, 0, goal.referrer, goal.at});
+        follow({table.targets[i], *to, Use::jump, 0, goal.referrer, goal.at});
     }
     counts_.data_bytes += entries->size();
     return {};
@@ -224,8 +224,13 @@ Result<void> Equivalence::pair_writable(const Goal& goal, RvaRange object, Place
     return compare_data(goal, object.begin, begin, object.size);
 }
 
+bool Equivalence::note_data(Rva updated, Place place, std::uint32_t size) {
+    return data_pairs_.insert(
+        {std::uint64_t{updated.value} << 32 | place.rva.value, std::uint64_t{size} << 1 | (place.in_package ? 1 : 0)});
+}
+
 Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size) {
-    if (!data_pairs_.emplace(updated, place, size).second)
+    if (!note_data(updated, place, size))
         return {};
     counts_.data_bytes += size;
     const auto relocations = updated_.relocations();
@@ -258,13 +263,13 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
             return failed(goal, fmt::format("the pointer at {} leads nowhere", (place + pointer).text()));
         if (place.in_package)
             used_fields_.insert(place.rva + pointer);
-        goals_.push_back({*to, *there, Use::address, 0, goal.referrer, updated + pointer});
+        follow({*to, *there, Use::address, 0, goal.referrer, updated + pointer});
     }
     return {};
 }
 
-/// An address that is taken may be the end of the thing before it. Where something begins there it may mean that, and is
-/// compared.
+/// An address that is taken may be the end of the thing before it. Where something begins there it may mean that, and
+/// is compared.
 bool Equivalence::may_be_an_end(const Goal& goal) const {
     if (goal.goes_on || goal.use != Use::address || !goal.referrer || goal.updated.value == 0 ||
         updated_.function_at(goal.updated))

@@ -45,18 +45,30 @@ Equivalence::Equivalence(const program::Program& updated, const Overlay& overlay
 }
 
 Result<void> Equivalence::prove(const Goal& goal) {
-    goals_.push_back(goal);
+    follow(goal);
     return run();
+}
+
+void Equivalence::follow(const Goal& goal) {
+    if (may_be_an_end(goal))
+        return put_off_.push_back(goal);
+    // What is found of a goal does not depend on who has it, and holds whenever it is looked at again.
+    constexpr std::uint32_t kSizes = 1u << 24;
+    const std::uint64_t form = std::uint64_t{goal.place.in_package} | std::uint64_t{goal.goes_on} << 1 |
+                               std::uint64_t{static_cast<std::uint8_t>(goal.use)} << 2 |
+                               std::uint64_t{goal.access_size} << 8;
+    if (goal.access_size >= kSizes || followed_.insert({std::uint64_t{goal.updated.value} << 32 | goal.place.rva.value,
+                                                        std::uint64_t{goal.different} << 32 | form}))
+        goals_.push_back(goal);
+    else
+        ++counts_.references;
 }
 
 Result<void> Equivalence::run() {
     while (!goals_.empty()) {
         const Goal goal = goals_.front();
         goals_.pop_front();
-        if (may_be_an_end(goal))
-            put_off_.push_back(goal);
-        else
-            SUTURE_CHECK(settle(goal));
+        SUTURE_CHECK(settle(goal));
     }
     return {};
 }

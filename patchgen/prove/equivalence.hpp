@@ -1,6 +1,7 @@
 #pragma once
 
 #include "patchgen/program/texts.hpp"
+#include "patchgen/prove/key_set.hpp"
 #include "patchgen/prove/overlay.hpp"
 #include "patchgen/prove/prove.hpp"
 
@@ -61,6 +62,8 @@ class Equivalence {
   private:
     std::unexpected<Error> failed(const Goal& goal, std::string detail) const;
     Result<void> run();
+    /// Puts a goal in line, unless one like it has been there.
+    void follow(const Goal& goal);
     Result<void> settle(const Goal& goal);
     Result<void> settle_code(const Goal& goal, const program::Function& function);
     Result<void> settle_import(const Goal& goal, const pe::ImportSlot& slot);
@@ -89,6 +92,8 @@ class Equivalence {
                                             const Entries& entries, Led& led_to, arm64::Registers& different);
     Result<void> compare_tables(const program::Function& function, Place entry, const Led& led_to,
                                 arm64::Registers different);
+    /// False if such a pair has been compared before.
+    bool note_data(Rva updated, Place place, std::uint32_t size);
     Result<void> compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size);
     Result<void> compare_unwind(const program::Function& function, const pe::RuntimeFunction& from,
                                 const pe::RuntimeFunction& to) const;
@@ -108,10 +113,11 @@ class Equivalence {
     std::map<Rva, const program::JumpTable*> tables_;       ///< of the updated image by begin
     std::set<Rva> patches_;                                 ///< entries of replacements in the package
     std::deque<Goal> goals_;
+    KeySet followed_;
     std::vector<Goal> put_off_;
     std::map<Rva, std::set<std::uint32_t>> labels_; ///< Arm64: offsets that pointers lead to, by entry
     std::map<std::tuple<Rva, Place>, Entries> code_pairs_;
-    std::set<std::tuple<Rva, Place, std::uint32_t>> data_pairs_;
+    KeySet data_pairs_;
     std::map<Rva, std::pair<Place, std::uint32_t>> objects_;  ///< where objects of the updated image are, with size
     std::map<Place, std::pair<Rva, std::uint32_t>> writable_; ///< what lies there of the updated image, with size
     std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry

@@ -45,8 +45,8 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
         const bool is_table = std::ranges::any_of(
             function.jump_tables, [&](const JumpTable& table) { return table.range().contains(meeting.updated); });
         if (!is_label && !is_table)
-            goals_.push_back({meeting.updated, meeting.place, meeting.use, meeting.access_size, &function, meeting.at,
-                              meeting.different});
+            follow({meeting.updated, meeting.place, meeting.use, meeting.access_size, &function, meeting.at,
+                    meeting.different});
     }
     return {};
 }

@@ -1,5 +1,4 @@
 #include "patchgen/program/texts.hpp"
-
 #include "tests/support/pe_builder.hpp"
 
 #include <gtest/gtest.h>
