@@ -99,6 +99,9 @@ def patchgen_on_all(fixes, work, faults):
                     small = len(subprocess.run(["zstd", "-19", "-c", package], capture_output=True, check=True).stdout)
                     sizes[key].append((size, small))
                 results[key] += 1
+                again = fix / f"reordered.{target}.dll"
+                if again.exists() and (code := create(after, again, package, symbols)[0]) != 3:
+                    faults.append(f"{label}: the same objects in another order: exit code {code}, not 3")
                 lost = list(missed(truth[target], report, *named))
                 faults += [f"MISSED: {label}: {function}" for function in lost]
                 reasons = sorted({one["code"] for one in report["reasons"]})

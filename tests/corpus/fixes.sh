@@ -7,7 +7,8 @@
 # In FOLDER/<library>-<CVE>/ lie baseline.<target>.dll and fixed.<target>.dll (with PDBs, or COFF symbols inside) for the
 # targets x64, x64gcc and arm64, and truth.json with the functions that differ between the object files, as
 # truth.<target>.f_changed = ["file.c:function", ...]. A line for each pair, with symbols and without: result, reasons,
-# functions of the truth that are not reported, bytes of the package and compressed, seconds; then totals. Then every
+# functions of the truth that are not reported, bytes of the package and compressed, seconds; then totals. Where there is
+# reordered.<target>.dll, the fixed one linked in another order, the two must be the same to patchgen. Then every
 # pair for which triggers/<library>-<CVE>.c exists: a program under Wine loads the baseline and pulls the trigger again
 # and again, `suture apply` patches it, and what the trigger shows must become what it shows with the fixed DLL.
 # The exit code says whether all held.
