@@ -82,19 +82,8 @@ bool names_the_place(const RawImage& image, const Uses& uses, const Mutant& muta
     });
 }
 
-/// True for padding behind a variable that symbols name and tell the extent of, or behind the last one of an object
-/// file.
-bool lies_behind_symbol(const program::Program& program, Rva at) {
-    const auto list = program.data();
-    const auto next = std::ranges::upper_bound(list, at, {}, [](const auto& one) { return one.range.begin; });
-    if (next == list.begin() || program.symbol_source() == "image")
-        return false;
-    const auto& before = *std::prev(next);
-    return (!before.names.empty() || before.closed) && before.range.end() <= at.value;
-}
-
 /// Nothing in the image leads to what was changed.
-bool is_unused(const RawImage& image, const Uses& uses, const Mutant& mutant, const program::Program& baseline) {
+bool is_unused(const RawImage& image, const Leads& known, const Mutant& mutant, const program::Program& baseline) {
     if (mutant.of_code || !mutant.users.empty())
         return false;
     const pe::Section* section = image.image().section_at(mutant.at);
@@ -103,7 +92,8 @@ bool is_unused(const RawImage& image, const Uses& uses, const Mutant& mutant, co
         const bool named = object && !object->names.empty();
         return !image.leads_into(named ? object->range.begin : image.begin_of_gap(mutant.at), mutant.at + 1);
     }
-    return (uses.direct.empty() && uses.data.empty()) || lies_behind_symbol(baseline, mutant.place());
+    const Uses uses = known.of(mutant.place());
+    return (uses.direct.empty() && uses.data.empty()) || known.lies_behind_symbol(mutant.place());
 }
 
 /// Whether a function that is reported besides those that changed has a reason to be: it leads into one of them behind
@@ -128,13 +118,13 @@ std::string_view name_of(Verdict verdict) {
     return kNames[static_cast<std::size_t>(verdict)];
 }
 
-Verdict judge(const RawImage& image, const Leads& leads, const Mutant& mutant, const program::Program& baseline,
-              const program::Program& updated, const diff::ChangeSet& changes) {
+Verdict judge(const RawImage& image, const Leads& leads, const Leads& known, const Mutant& mutant,
+              const program::Program& baseline, const program::Program& updated, const diff::ChangeSet& changes) {
     const Report report = report_of(baseline, changes);
     const auto* changed = mutant.of_code ? baseline.function_at(mutant.at) : nullptr;
     const Uses uses = !mutant.of_code ? leads.of(mutant.place()) : changed ? leads.of(changed->range.begin) : Uses();
     if (changes.no_change())
-        return is_unused(image, uses, mutant, baseline) ? Verdict::unused : Verdict::missed;
+        return is_unused(image, known, mutant, baseline) ? Verdict::unused : Verdict::missed;
     std::set<Rva> wanted;
     for (const Rva user : mutant.users) {
         const auto function = function_with(image, baseline, user);

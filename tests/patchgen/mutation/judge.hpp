@@ -20,8 +20,9 @@ constexpr std::size_t kVerdicts = static_cast<std::size_t>(Verdict::missed) + 1;
 
 std::string_view name_of(Verdict verdict);
 
-/// Holds what was reported against what is known of the mutant.
-Verdict judge(const RawImage& image, const Leads& leads, const Mutant& mutant, const program::Program& baseline,
-              const program::Program& updated, const diff::ChangeSet& changes);
+/// Holds what was reported against what is known of the mutant. `leads`: with the symbols that patchgen is given;
+/// `known`: with all that there are, which tell whether anything uses what changed.
+Verdict judge(const RawImage& image, const Leads& leads, const Leads& known, const Mutant& mutant,
+              const program::Program& baseline, const program::Program& updated, const diff::ChangeSet& changes);
 
 } // namespace suture::test

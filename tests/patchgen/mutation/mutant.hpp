@@ -52,7 +52,7 @@ struct Mutant {
     /// these must be reported. For data: functions that are known to use it, all of which must be; others may.
     std::vector<Rva> users;
     bool of_code = false;
-    bool any_user = false; ///< one of the users is enough: they are what it led to, and what it leads to
+    bool any_user = false;     ///< one of the users is enough: they are what it led to, and what it leads to
     std::optional<Rva> slot{}; ///< an import's, where the change is in its name: what code gets to
 
     /// Where those who use what changed get to.

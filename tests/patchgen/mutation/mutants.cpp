@@ -37,7 +37,8 @@
 //   pointer, an export, exception data or a word that looks like an RVA leads to. One of the functions that get there,
 //   or one place on the way, must be named; where instructions access the byte itself, all of their functions.
 // - Data that is said to be unchanged although an address below leads there must lie behind the end of a variable that
-//   symbols name, or of what one object file put there, as patchgen reads them.
+//   symbols name, or of what one object file put there, as patchgen reads them, whether or not it is given them for the
+//   comparison.
 // - Strings end at their NUL, although a member of something may go on behind it.
 // - Leaf functions that the exception directory does not list begin and end where patchgen says; bytes that it leaves
 //   out are changed as unreached code.
@@ -119,11 +120,9 @@ class Subject {
         raw_ = RawImage::read(file_, functions);
         if (!raw_ || raw_->instructions().empty())
             return std::nullopt;
-        std::vector<Rva> named;
-        for (const program::DataObject& object : baseline_->data())
-            if (!object.names.empty() && baseline_->symbol_source() != "image")
-                named.push_back(object.range.begin);
-        leads_ = std::make_unique<const Leads>(*raw_, std::move(named));
+        const auto named = program::parse({path_, file_, read_file(pdb), true});
+        leads_ = std::make_unique<const Leads>(*raw_, *baseline_);
+        known_ = std::make_unique<const Leads>(*raw_, named ? **named : *baseline_);
         Random random(arguments_.seed);
         for (std::size_t i = 0; i < arguments_.count;) {
             const auto mutant = pick(random);
@@ -167,7 +166,7 @@ class Subject {
             return;
         }
         const auto changes = diff::compare(*baseline_, **updated);
-        Verdict verdict = judge(*raw_, *leads_, mutant, *baseline_, **updated, changes);
+        Verdict verdict = judge(*raw_, *leads_, *known_, mutant, *baseline_, **updated, changes);
         std::string proof;
         if (create && changes.refusals.empty() && !changes.no_change()) {
             proof = proof_of(**updated, changes);
@@ -234,6 +233,7 @@ class Subject {
     std::unique_ptr<const program::Program> baseline_;
     std::unique_ptr<const RawImage> raw_;
     std::unique_ptr<const Leads> leads_;
+    std::unique_ptr<const Leads> known_;
     std::array<bool, kKinds> without_places_{};
     Tally tally_;
 };

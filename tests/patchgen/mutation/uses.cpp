@@ -17,7 +17,14 @@ constexpr std::size_t kMaxPlaces = 4096;
 
 } // namespace
 
-Leads::Leads(const RawImage& image, std::vector<Rva> named) : image_(image), named_(std::move(named)) {
+Leads::Leads(const RawImage& image, const program::Program& named) : image_(image) {
+    if (named.symbol_source() != "image")
+        for (const program::DataObject& object : named.data()) {
+            if (!object.names.empty())
+                named_.push_back(object.range.begin);
+            if (!object.names.empty() || object.closed)
+                ends_.push_back(object.range);
+        }
     const auto add = [&](Rva to, Rva from, By by, std::uint32_t size = 0) {
         if (image_.image().section_at(to))
             leads_.push_back({to, from, by, size});
@@ -38,8 +45,7 @@ Leads::Leads(const RawImage& image, std::vector<Rva> named) : image_(image), nam
             add(one.rva, {}, By::exported);
     for (const pe::RuntimeFunction& one : image.runtime_functions())
         if (one.unwind_info.value != 0)
-            add(one.unwind_info, one.range.begin, By::exception,
-                image.size_of_unwinding(one.unwind_info).value_or(0));
+            add(one.unwind_info, one.range.begin, By::exception, image.size_of_unwinding(one.unwind_info).value_or(0));
     for (const pe::Section& section : image.image().sections()) {
         if (section.executable() || section.writable() || section.discardable())
             continue;
@@ -52,6 +58,14 @@ Leads::Leads(const RawImage& image, std::vector<Rva> named) : image_(image), nam
         }
     }
     std::ranges::sort(leads_);
+}
+
+bool Leads::lies_behind_symbol(Rva at) const {
+    const auto next = std::ranges::upper_bound(ends_, at, {}, &RvaRange::begin);
+    if (next == ends_.begin() || std::prev(next)->end() > at.value)
+        return false;
+    const std::uint64_t end = std::prev(next)->end();
+    return std::ranges::all_of(to(at), [&](const Lead& lead) { return lead.to.value < end; });
 }
 
 bool Leads::ends_before(const Lead& lead, Rva at) const {

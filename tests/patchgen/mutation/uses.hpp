@@ -1,5 +1,6 @@
 #pragma once
 
+#include "patchgen/program/program.hpp"
 #include "tests/patchgen/mutation/raw_image.hpp"
 
 #include <map>
@@ -22,10 +23,13 @@ struct Uses {
 
 class Leads {
   public:
-    /// `named`: where variables begin that symbols name; ascending. What begins before one ends there.
-    Leads(const RawImage& image, std::vector<Rva> named);
+    /// What begins before a variable that symbols of `named` name ends there.
+    Leads(const RawImage& image, const program::Program& named);
 
     Uses of(Rva at) const;
+    /// True for padding behind a variable that symbols name and tell the extent of, or behind the last one of an object
+    /// file.
+    bool lies_behind_symbol(Rva at) const;
 
   private:
     enum class By : std::uint8_t {
@@ -52,8 +56,9 @@ class Leads {
     std::vector<Lead> to(Rva at) const;
 
     const RawImage& image_;
-    std::vector<Rva> named_;
-    std::vector<Lead> leads_; ///< ascending
+    std::vector<Rva> named_;     ///< where variables begin that symbols name, ascending
+    std::vector<RvaRange> ends_; ///< variables whose ends symbols tell, ascending
+    std::vector<Lead> leads_;    ///< ascending
 };
 
 } // namespace suture::test
