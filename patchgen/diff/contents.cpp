@@ -1,6 +1,7 @@
 #include "patchgen/diff/contents.hpp"
 
 #include "patchgen/match/names.hpp"
+#include "patchgen/program/type_information.hpp"
 
 #include <algorithm>
 
@@ -16,6 +17,9 @@ namespace {
 constexpr std::uint32_t kMinText = 4;
 /// Most zero bytes behind a string's NUL that are taken for alignment. Compilers align long strings to 32 bytes.
 constexpr std::size_t kMaxPadding = 32;
+
+/// Largest object whose parts have virtual function tables of their own, in bytes.
+constexpr std::int64_t kMaxObject = std::int64_t{1} << 20;
 
 /// True for a virtual function table of the Itanium C++ ABI, and for the part of one behind its address point.
 bool is_vtable(const match::Places& places, const DataObject& object) {
@@ -57,6 +61,8 @@ std::uint32_t text_size(const match::Places& places, const DataObject& object, R
     const auto size = static_cast<std::uint32_t>(text->size() + 1);
     if (size == 1)
         return ends_text(places, at) ? 1 : 0;
+    if (!places.words_in({at, size}).empty())
+        return 0;
     const std::uint64_t end = interval_end(places, object, at);
     if (at.value + std::uint64_t{size} >= end)
         return size;
@@ -71,8 +77,11 @@ bool has_symbols(const match::Places& places) {
     return places.program().symbol_source() != "image";
 }
 
-/// True if `range` holds nothing but pointers: a table of functions, of strings, or of both.
+/// True if `range` holds nothing but pointers, or nothing but words that stand for addresses: a table of functions, of
+/// strings, or of both.
 bool pointers_only(const match::Places& places, RvaRange range) {
+    if (range.size != 0 && places.words_in(range).size() * std::size_t{4} == range.size)
+        return true;
     if (range.size == 0 || range.size % 8 != 0)
         return false;
     std::uint32_t found = 0;
@@ -128,6 +137,16 @@ bool Contents::same_pointers(Rva baseline_field, Rva updated_field) {
     if (!same_pointer(entry, baseline_field, updated_field))
         return false;
     settle();
+    return std::all_of(entry.children.begin(), entry.children.end(), [&](Node child) { return same(child); });
+}
+
+bool Contents::same_words(const program::AddressWord& baseline, const program::AddressWord& updated,
+                          std::vector<Edge>& inner) {
+    Entry entry;
+    if (!same_word(entry, baseline, updated))
+        return false;
+    settle();
+    inner.insert(inner.end(), entry.inner.begin(), entry.inner.end());
     return std::all_of(entry.children.begin(), entry.children.end(), [&](Node child) { return same(child); });
 }
 
@@ -198,9 +217,13 @@ void Contents::expand(Node index) {
     } else {
         const DataObject& object = pairing_.updated.program().data()[to.index];
         if (entry.initial)
-            entry.same = same_bytes(entry, entry.baseline, entry.updated, entry.size);
+            entry.same = same_initial_bytes(entry);
         else if (object.writable != pairing_.baseline.program().data()[from.index].writable)
             entry.same = false;
+        else if (const auto type = program::type_described_at(pairing_.updated.program().image(), entry.updated);
+                 object.writable && type && entry.size == 0)
+            // Types are the same by their names, wherever they are described.
+            entry.same = program::type_described_at(pairing_.baseline.program().image(), entry.baseline) == type;
         else if (object.writable)
             entry.same = pairing_.data.counterpart(to.index).kind == Counterpart::Kind::paired &&
                          pairing_.data.counterpart(to.index).baseline + to.offset == entry.baseline;
@@ -221,11 +244,12 @@ bool Contents::expand_address(Entry& entry) {
     const std::uint32_t new_offset = entry.updated - new_object.range.begin;
     const std::uint32_t old_text = text_size(from, old_object, entry.baseline);
     const std::uint32_t new_text = text_size(to, new_object, entry.updated);
-    if (!match::names_compatible(old_object.names, new_object.names))
+    if (!match::names_compatible(old_object.names, new_object.names) || !same_type_behind(entry))
         return false;
     if (old_object.size_known && new_object.size_known)
         return old_offset == new_offset && old_object.range.size == new_object.range.size &&
-               same_bytes(entry, old_object.range.begin, new_object.range.begin, old_object.range.size);
+               same_bytes(entry, old_object.range.begin, new_object.range.begin, old_object.range.size) &&
+               (old_offset != 0 || same_perhaps_addresses(entry, old_object.range.size));
     if (old_text != 0 && old_text == new_text) {
         if (!same_bytes(entry, entry.baseline, entry.updated, old_text))
             return false;
@@ -247,7 +271,7 @@ bool Contents::expand_address(Entry& entry) {
         static_cast<std::uint32_t>(interval_end(from, old_object, entry.baseline)) - entry.baseline.value;
     const auto new_size = static_cast<std::uint32_t>(interval_end(to, new_object, entry.updated)) - entry.updated.value;
     const std::uint32_t shared = std::min(old_size, new_size);
-    if (!same_bytes(entry, entry.baseline, entry.updated, shared))
+    if (!same_bytes(entry, entry.baseline, entry.updated, shared) || !same_perhaps_addresses(entry, shared))
         return false;
     if (old_size != new_size) {
         // The longer one goes on. Where the shorter one certainly ends, that is padding or it has grown; where an
@@ -276,6 +300,82 @@ bool Contents::expand_address(Entry& entry) {
         return true;
     entry.children.push_back(node(old_end, new_end, 0, false));
     return true;
+}
+
+bool Contents::same_initial_bytes(Entry& entry) {
+    // Descriptors of types begin with a pointer that is the same in all of them.
+    const bool types = program::is_type_descriptor(pairing_.baseline.program().image(), entry.baseline) &&
+                       program::is_type_descriptor(pairing_.updated.program().image(), entry.updated);
+    const std::uint32_t skipped = types && entry.size > 8 ? 8 : 0;
+    return same_bytes(entry, entry.baseline + skipped, entry.updated + skipped, entry.size - skipped);
+}
+
+/// Nothing tells that the words of something stand for addresses, but all of them may: then equal ones must lead to the
+/// same things too.
+bool Contents::same_perhaps_addresses(Entry& entry, std::uint32_t size) {
+    const auto base = base_of_words(pairing_.baseline, {entry.baseline, size});
+    const auto new_base = base ? base_of_words(pairing_.updated, {entry.updated, size}) : std::nullopt;
+    if (!new_base || (base->value == 0) != (new_base->value == 0))
+        return true;
+    for (std::uint32_t i = 0; i < size; i += 4) {
+        const program::AddressWord word{entry.baseline + i, *base};
+        if (!same_word(entry, word, {entry.updated + i, *new_base}))
+            return false;
+    }
+    return true;
+}
+
+std::optional<Rva> Contents::base_of_words(const match::Places& places, RvaRange range) {
+    const program::Program& program = places.program();
+    if (range.size < 8 || range.size % 4 != 0 || range.size > program::kMaxText)
+        return std::nullopt;
+    const auto known = [&](Rva at) {
+        const Place place = places.at(at);
+        return place.offset == 0 && (place.kind == PlaceKind::function || place.kind == PlaceKind::data);
+    };
+    for (const Rva base : {Rva{}, range.begin}) {
+        std::uint32_t i = 0;
+        for (; i < range.size; i += 4) {
+            const std::uint32_t word = program.image().read<std::uint32_t>(range.begin + i).value_or(0);
+            if (word == 0 || !known(base + word))
+                break;
+        }
+        if (i == range.size)
+            return base;
+    }
+    return std::nullopt;
+}
+
+/// In front of a virtual function table lies a pointer to what tells the type of its objects.
+bool Contents::same_type_behind(Entry& entry) {
+    if (entry.baseline.value < 8 || entry.updated.value < 8)
+        return true;
+    const Rva before{entry.baseline.value - 8};
+    const Rva after{entry.updated.value - 8};
+    const bool had = is_type_pointer(pairing_.baseline, before);
+    const bool has = is_type_pointer(pairing_.updated, after);
+    return had == has && (!has || same_pointer(entry, before, after));
+}
+
+bool Contents::is_type_pointer(const match::Places& places, Rva at) const {
+    const program::Program& program = places.program();
+    const auto target = program.pointer_at(at);
+    if (!target || !program.pointer_at(at + 8))
+        return false;
+    if (program::is_object_locator(program.image(), *target))
+        return true;
+    // The Itanium C++ ABI: a pointer to the virtual functions of type_info, and one to the type's name. The objects'
+    // offset in the whole lies in front.
+    const auto name = program.pointer_at(*target + 8);
+    if (!name || at.value < 8 || !program.pointer_at(*target))
+        return false;
+    const std::int64_t offset = program.image().read<std::int64_t>(Rva{at.value - 8}).value_or(1);
+    const std::string_view text = program.image().string_at(*name, program::kMaxText).value_or("");
+    const auto in_name = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '*' ||
+               c == '.' || c == '$';
+    };
+    return offset <= 0 && offset > -kMaxObject && !text.empty() && std::all_of(text.begin(), text.end(), in_name);
 }
 
 bool Contents::same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t size) {
@@ -316,7 +416,33 @@ bool Contents::same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t
         for (std::uint32_t i = offset; i < size && i < offset + 8; ++i)
             (*old_bytes)[i] = (*new_bytes)[i] = 0;
     }
+    // So do words that stand for addresses, as far as they lie inside as a whole.
+    const auto words = pairing_.baseline.words_in({baseline, size});
+    const auto others = pairing_.updated.words_in({updated, size});
+    const auto same_place = [&](const program::AddressWord& a, const program::AddressWord& b) {
+        return a.at - baseline == b.at - updated;
+    };
+    if (!std::equal(words.begin(), words.end(), others.begin(), others.end(), same_place))
+        return false;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        const std::uint32_t offset = words[i].at - baseline;
+        if (size - offset < 4)
+            break;
+        if (!same_word(entry, words[i], others[i]))
+            return false;
+        for (std::uint32_t k = offset; k < offset + 4; ++k)
+            (*old_bytes)[k] = (*new_bytes)[k] = 0;
+    }
     return *old_bytes == *new_bytes;
+}
+
+bool Contents::same_word(Entry& entry, const program::AddressWord& baseline, const program::AddressWord& updated) {
+    const auto old_target = pairing_.baseline.program().target_of(baseline);
+    const auto new_target = pairing_.updated.program().target_of(updated);
+    if (!old_target || !new_target || baseline.indirect != updated.indirect)
+        return false;
+    return baseline.indirect ? same_pointer(entry, *old_target, *new_target)
+                             : same_target(entry, *old_target, *new_target);
 }
 
 bool Contents::same_pointer(Entry& entry, Rva baseline, Rva updated) {
@@ -324,8 +450,12 @@ bool Contents::same_pointer(Entry& entry, Rva baseline, Rva updated) {
     const auto new_target = pairing_.updated.program().pointer_at(updated);
     if (!old_target || !new_target)
         return old_target.has_value() == new_target.has_value();
-    const Place from = pairing_.baseline.at(*old_target);
-    const Place to = pairing_.updated.at(*new_target);
+    return same_target(entry, *old_target, *new_target);
+}
+
+bool Contents::same_target(Entry& entry, Rva old_target, Rva new_target) {
+    const Place from = pairing_.baseline.at(old_target);
+    const Place to = pairing_.updated.at(new_target);
     if (from.kind != to.kind)
         return false;
     switch (from.kind) {
@@ -343,7 +473,7 @@ bool Contents::same_pointer(Entry& entry, Rva baseline, Rva updated) {
     case PlaceKind::metadata:
         return from.offset == to.offset && pairing_.same_metadata(from.index, to.index);
     case PlaceKind::data:
-        entry.children.push_back(node(*old_target, *new_target, 0, false));
+        entry.children.push_back(node(old_target, new_target, 0, false));
         return true;
     case PlaceKind::end:
         return pairing_.same_section(from.index, to.index);

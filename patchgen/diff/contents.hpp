@@ -33,6 +33,9 @@ class Contents {
     bool same_initial(Rva baseline, Rva updated, std::uint32_t size);
     /// What two relocated fields point to.
     bool same_pointers(Rva baseline_field, Rva updated_field);
+    /// What two words that stand for addresses lead to; the functions into whose middle they lead go into `inner`.
+    bool same_words(const program::AddressWord& baseline, const program::AddressWord& updated,
+                    std::vector<Edge>& inner);
     /// Makes all content unequal that points into the middle of functions which turned out to differ.
     void differ(const std::set<Edge>& functions);
 
@@ -43,6 +46,9 @@ class Contents {
         bool exact = false; ///< nothing behind it can belong to it
     };
     static Extent extent_of(const match::Places& places, Rva at);
+    /// What the 4-byte words of something that nothing is known of could be added to, so that each leads to something
+    /// that is known: RVA 0, or its own begin; nothing if that would be accident.
+    static std::optional<Rva> base_of_words(const match::Places& places, RvaRange range);
 
   private:
     struct Entry {
@@ -84,6 +90,12 @@ class Contents {
     /// `size` bytes at both addresses, pointers as children.
     bool same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t size);
     bool same_pointer(Entry& entry, Rva baseline, Rva updated);
+    bool same_word(Entry& entry, const program::AddressWord& baseline, const program::AddressWord& updated);
+    bool same_target(Entry& entry, Rva baseline, Rva updated);
+    bool same_initial_bytes(Entry& entry);
+    bool same_type_behind(Entry& entry);
+    bool same_perhaps_addresses(Entry& entry, std::uint32_t size);
+    bool is_type_pointer(const match::Places& places, Rva at) const;
 
     const Pairing& pairing_;
     std::vector<Entry> nodes_;

@@ -120,6 +120,14 @@ void DataMap::vote(Rva baseline, Rva updated) {
             if (old_target && new_target)
                 pending.emplace_back(*old_target, *new_target);
         }
+        const auto words = baseline_places_.words_in(old_range);
+        const auto others = updated_places_.words_in(new_range);
+        for (std::size_t i = 0; i < std::min(words.size(), others.size()); ++i) {
+            const auto old_target = baseline_places_.program().target_of(words[i]);
+            const auto new_target = updated_places_.program().target_of(others[i]);
+            if (words[i].at - old_range.begin == others[i].at - new_range.begin && old_target && new_target)
+                pending.emplace_back(*old_target, *new_target);
+        }
     }
 }
 

@@ -459,30 +459,12 @@ class Collector {
                 }
                 data.pointers.emplace_back(field.at - region.begin, resolve(owner, *target, Use::address, 0));
             }
-            if (data.pointers.empty() && holds_addresses(region))
+            if (!pairing_.updated.words_in(region).empty() ||
+                (data.pointers.empty() && Contents::base_of_words(pairing_.updated, region)))
                 refuse(owner, Code::data_relative,
                        fmt::format("{} looks like a table of distances or RVAs", describe_target(region.begin)));
             data_.emplace(region.begin, std::move(data));
         }
-    }
-
-    /// True if every 4-byte word is the distance from the start to something known, or its RVA.
-    bool holds_addresses(RvaRange range) const {
-        const auto content = new_.image().content(range);
-        if (!content || range.size < 8 || range.size % 4 != 0)
-            return false;
-        const auto known = [&](Rva at) {
-            const Place place = pairing_.updated.at(at);
-            return place.offset == 0 && (place.kind == PlaceKind::function || place.kind == PlaceKind::data);
-        };
-        bool distances = true;
-        bool rvas = true;
-        for (std::uint32_t i = 0; i < range.size && (distances || rvas); i += 4) {
-            const std::uint32_t word = ByteView(*content).read<std::uint32_t>(i).value_or(0);
-            distances = distances && word != 0 && known(range.begin + word);
-            rvas = rvas && word != 0 && known(Rva{word});
-        }
-        return distances || rvas;
     }
 
     static bool takes_address(const Reference& reference) {

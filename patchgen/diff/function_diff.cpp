@@ -313,16 +313,17 @@ class Comparer {
         return a && b && *a == *b;
     }
 
-    /// Its form is the handler's own business. Bytes that are equal mean the same; 4-byte words that differ may be
-    /// RVAs or distances from themselves that lead to the same things.
+    /// Words that are known to stand for addresses count by what they lead to. Else its form is the handler's own
+    /// business: bytes that are equal mean the same; 4-byte words that differ may be RVAs or distances from themselves
+    /// that lead to the same things.
     bool same_handler_data(Rva old_at, Rva new_at) {
         const std::uint32_t size =
             std::min(handler_data_size(pairing_.baseline, old_at), handler_data_size(pairing_.updated, new_at));
         if (size == 0)
             return true;
-        const auto a = pairing_.baseline.program().image().content({old_at, size});
-        const auto b = pairing_.updated.program().image().content({new_at, size});
-        if (!a || !b)
+        auto a = pairing_.baseline.program().image().content({old_at, size});
+        auto b = pairing_.updated.program().image().content({new_at, size});
+        if (!a || !b || !same_known_words(old_at, new_at, *a, *b))
             return false;
         for (std::uint32_t i = 0; i < size; ++i) {
             if ((*a)[i] == (*b)[i])
@@ -333,6 +334,23 @@ class Comparer {
             if (!x || !y || (!same_target(Rva{*x}, Rva{*y}) && !same_target(old_at + word + *x, new_at + word + *y)))
                 return false;
             i = word + 3;
+        }
+        return true;
+    }
+
+    /// Compares them, and clears them in both.
+    bool same_known_words(Rva old_at, Rva new_at, Bytes& a, Bytes& b) {
+        const auto size = static_cast<std::uint32_t>(a.size());
+        const auto words = pairing_.baseline.words_in({old_at, size});
+        const auto others = pairing_.updated.words_in({new_at, size});
+        if (words.size() != others.size())
+            return false;
+        for (std::size_t i = 0; i < words.size(); ++i) {
+            const std::uint32_t offset = words[i].at - old_at;
+            if (offset != others[i].at - new_at || !contents_.same_words(words[i], others[i], result_.inner))
+                return false;
+            for (std::uint32_t k = offset; k < std::min(offset + 4, size); ++k)
+                a[k] = b[k] = 0;
         }
         return true;
     }

@@ -25,6 +25,14 @@ std::span<const pe::Relocation> Places::relocations_in(RvaRange range) const {
     return {first, last};
 }
 
+std::span<const program::AddressWord> Places::words_in(RvaRange range) const {
+    const auto list = program_.address_words();
+    const auto before = [](const program::AddressWord& word, std::uint64_t at) { return word.at.value < at; };
+    const auto first = std::lower_bound(list.begin(), list.end(), std::uint64_t{range.begin.value}, before);
+    const auto last = std::lower_bound(first, list.end(), range.end(), before);
+    return {first, last};
+}
+
 Place Places::at(Rva rva) const {
     const pe::Image& image = program_.image();
     if (rva.value < image.size_of_headers())

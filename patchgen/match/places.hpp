@@ -39,6 +39,8 @@ class Places {
     const Metadata* metadata_from(Rva rva) const;
     /// Base relocations inside `range`, ascending.
     std::span<const pe::Relocation> relocations_in(RvaRange range) const;
+    /// Words inside `range` that stand for addresses, ascending.
+    std::span<const program::AddressWord> words_in(RvaRange range) const;
     std::uint32_t index_of(const program::Function& function) const {
         return static_cast<std::uint32_t>(&function - program_.functions().data());
     }

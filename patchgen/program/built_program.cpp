@@ -8,6 +8,7 @@
 #include "patchgen/program/exception_data.hpp"
 #include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/pdb_symbols.hpp"
+#include "patchgen/program/type_information.hpp"
 
 #include <fmt/format.h>
 
@@ -156,7 +157,7 @@ void BuiltProgram::build_functions() {
     }
     sort_unique(pointers_);
 
-    const ExceptionCode exceptions = exception_code_of(image_, runtime_functions_);
+    ExceptionCode exceptions = exception_code_of(image_, runtime_functions_);
     entry_points_.insert(entry_points_.end(), exceptions.handlers.begin(), exceptions.handlers.end());
     const Evidence evidence{image_, symbols_ ? &*symbols_ : nullptr, exports_,
                             parts_, load_config_.guard_functions,    entry_points_};
@@ -192,6 +193,7 @@ void BuiltProgram::build_functions() {
     read_jump_tables(
         image_, relocations_, load_config_.guard_check_pointer, landmarks,
         [this](std::size_t whole, std::size_t part) { return is_part(whole, part); }, code_);
+    build_words(std::move(exceptions.data), landmarks);
 
     for (std::size_t i = 0; i < functions_.size(); ++i) {
         auto& function = functions_[i];
@@ -217,8 +219,30 @@ void BuiltProgram::build_functions() {
     }
 }
 
+void BuiltProgram::build_words(AddressWords of_handlers, std::span<const Rva> landmarks) {
+    words_ = std::move(of_handlers);
+    std::vector<AddressTable> tables;
+    std::vector<Rva> taken;
+    for (const auto& code : code_.codes) {
+        tables.insert(tables.end(), code.address_tables.begin(), code.address_tables.end());
+        for (const auto& reference : code.references)
+            if (reference.use == Use::address && has_target(reference.kind))
+                taken.push_back(reference.target);
+    }
+    std::ranges::sort(tables);
+    const auto repeated = std::ranges::unique(tables);
+    tables.erase(repeated.begin(), repeated.end());
+    sort_unique(taken);
+    words_.append(type_information_of(image_, pointers_, taken));
+    words_.append({words_of(image_, tables, landmarks), {}});
+    words_.settle();
+}
+
 void BuiltProgram::build_targets() {
     targets_ = pointers_;
+    for (const AddressWord& word : words_.words)
+        if (const auto target = word.base != kLastByte ? target_of(word) : std::nullopt)
+            targets_.push_back(*target);
     for (const auto& function : functions_) {
         for (const auto& reference : function.references)
             if (has_target(reference.kind))
@@ -275,7 +299,8 @@ void BuiltProgram::build_data() {
         boundaries.push_back(range.begin + range.size);
     }
     sort_unique(boundaries);
-    data_ = find_data({image_, symbols_ ? &*symbols_ : nullptr, targets_, tables, imports_, ranges, boundaries});
+    data_ = find_data(
+        {image_, symbols_ ? &*symbols_ : nullptr, targets_, tables, words_.blocks, imports_, ranges, boundaries});
     data_index_ = index_of_begins(data_, [](const DataObject& object) { return object.range.begin; });
 }
 

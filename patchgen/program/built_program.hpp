@@ -1,5 +1,6 @@
 #pragma once
 
+#include "patchgen/program/address_words.hpp"
 #include "patchgen/program/code.hpp"
 #include "patchgen/program/parse.hpp"
 #include "patchgen/program/rva_index.hpp"
@@ -23,6 +24,7 @@ class BuiltProgram final : public Program {
     std::span<const pe::RuntimeFunction> runtime_functions() const override { return runtime_functions_; }
     const pe::DebugInfo& debug() const override { return debug_; }
     const pe::LoadConfig& load_config() const override { return load_config_; }
+    std::span<const AddressWord> address_words() const override { return words_.words; }
     std::span<const Conflict> conflicts() const override { return conflicts_; }
     std::string_view symbol_source() const override;
     const Types* types() const override { return symbols_ ? symbols_->types.get() : nullptr; }
@@ -39,6 +41,7 @@ class BuiltProgram final : public Program {
     Result<void> refuse_what_is_not_understood() const;
     Result<void> read_symbols(const std::optional<Bytes>& symbol_file, bool use_symbols);
     void build_functions();
+    void build_words(AddressWords of_handlers, std::span<const Rva> landmarks);
     void build_targets();
     void build_data();
     void build_pads();
@@ -65,6 +68,7 @@ class BuiltProgram final : public Program {
     CodeMap code_;              ///< parallel to functions_; its instructions and references have moved there
     std::vector<Function> functions_;
     RvaIndex function_index_;
+    AddressWords words_;
     std::vector<Rva> targets_; ///< every address that something leads or refers to, ascending
     std::vector<DataObject> data_;
     RvaIndex data_index_;

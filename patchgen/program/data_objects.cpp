@@ -22,6 +22,9 @@ class Finder {
         add_symbols();
         for (const auto& table : evidence_.tables)
             add({table.begin, table.size, true});
+        for (const auto& block : evidence_.blocks)
+            if (block.size != 0)
+                add({block.begin, block.size});
         for (const auto& import : evidence_.imports)
             add({import.slot, 8, true});
         for (const Rva target : evidence_.targets)

@@ -10,6 +10,7 @@ struct DataEvidence {
     const Symbols* symbols;           ///< or nullptr
     std::span<const Rva> targets;     ///< addresses that code and pointers refer to, ascending
     std::span<const RvaRange> tables; ///< jump tables
+    std::span<const RvaRange> blocks; ///< other structures whose size is known, ascending
     std::span<const pe::ImportSlot> imports;
     std::span<const RvaRange> functions; ///< ascending
     std::span<const Rva> boundaries;     ///< where something else begins: unwind data, directories; ascending

@@ -239,6 +239,7 @@ class TableReader {
         code_.references.insert(code_.references.end(), all.references.begin(), all.references.end());
         std::ranges::sort(code_.references);
         code_.page_uses = std::move(all.page_uses);
+        code_.address_tables = std::move(all.address_tables);
         for (const std::string& reason : {all.undecoded, flow_.undecoded, problem_})
             if (code_.undecoded.empty())
                 code_.undecoded = reason;
@@ -292,6 +293,32 @@ void end_at_tables_of_others(const Surroundings& around, std::span<const std::si
     }
 }
 
+/// In functions whose registers nothing else has asked for.
+void find_address_tables(const Surroundings& around, std::span<const std::size_t> followed, CodeMap& map) {
+    std::vector<std::size_t> wanted;
+    for (std::size_t i = 0; i < map.codes.size(); ++i)
+        if (map.codes[i].loads_entries && !std::ranges::binary_search(followed, i))
+            wanted.push_back(i);
+    const auto& machine = machine_code(around.image.machine());
+    const FlowHints no_switches{[](const Switch&) { return std::span<const std::uint32_t>(); },
+                                [](Rva) { return false; }};
+    for_each_index(wanted.size(), [&](std::size_t i) {
+        auto& code = map.codes[wanted[i]];
+        const Rva begin = map.starts[wanted[i]].begin;
+        const auto bytes = around.image.bytes_at(begin, code.size);
+        if (!bytes)
+            return;
+        const Stretch stretch{.begin = begin,
+                              .bytes = *bytes,
+                              .image_base = around.image.image_base(),
+                              .image_size = around.image.size_of_image(),
+                              .relocations = around.relocations,
+                              .guard_check = around.guard_check};
+        code.address_tables =
+            machine.follower(stretch, code.instructions)->follow(no_switches, Reach::known_ways).address_tables;
+    });
+}
+
 } // namespace
 
 void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> relocations,
@@ -310,6 +337,7 @@ void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> re
         map.tables[wanted[i]] = std::move(outcomes[i].tables);
     }
     end_at_tables_of_others(around, wanted, map);
+    find_address_tables(around, wanted, map);
 }
 
 } // namespace suture::program

@@ -3,7 +3,19 @@
 #include "patchgen/program/arm64/machine_code.hpp"
 #include "patchgen/program/x64/machine_code.hpp"
 
+#include <algorithm>
+
 namespace suture::program {
+
+std::vector<AddressTable> address_tables_but(std::span<const Switch> switches, std::vector<AddressTable> tables) {
+    std::ranges::sort(tables);
+    const auto repeated = std::ranges::unique(tables);
+    tables.erase(repeated.begin(), repeated.end());
+    std::erase_if(tables, [&](const AddressTable& table) {
+        return std::ranges::any_of(switches, [&](const Switch& s) { return s.table == table.at; });
+    });
+    return tables;
+}
 
 std::optional<Rva> target_of_entry(const pe::Image& image, const Switch& s, std::uint32_t i) {
     const Rva at = s.table + s.entry_size * i;

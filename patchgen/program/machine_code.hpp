@@ -26,11 +26,15 @@ struct Switch {
 /// Where entry `i` of a switch's table leads, or nothing if that is not in the image.
 std::optional<Rva> target_of_entry(const pe::Image& image, const Switch& s, std::uint32_t i);
 
+/// Tables whose entries a function adds to something, but for those of its switches: ascending, each once.
+std::vector<AddressTable> address_tables_but(std::span<const Switch> switches, std::vector<AddressTable> tables);
+
 /// What following the registers through a function found.
 struct RegisterFlow {
     std::vector<Switch> switches;      ///< ascending
     std::vector<Reference> references; ///< those that only the flow tells, ascending: see MachineCode::is_of_flow
     std::vector<PageUse> page_uses;    ///< ascending
+    std::vector<AddressTable> address_tables; ///< ascending
     std::vector<Extent> data; ///< bytes of the stretch that are read; up to its end where it is not known how many
     std::string undecoded;    ///< empty: everything is understood
 };

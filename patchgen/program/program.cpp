@@ -108,6 +108,12 @@ std::optional<Rva> Program::pointer_at(Rva field) const {
     return Rva{static_cast<std::uint32_t>(rva)};
 }
 
+std::optional<Rva> Program::target_of(const AddressWord& word) const {
+    const auto value = image().read<std::uint32_t>(word.at);
+    const Rva target = word.base + value.value_or(0);
+    return value && target.value < image().size_of_image() ? std::optional(target) : std::nullopt;
+}
+
 const DataObject* data_called(const Program& program, std::string_view name) {
     if (name.starts_with("+0x")) {
         std::uint32_t rva = 0;

@@ -131,6 +131,17 @@ struct DataObject {
     bool operator==(const DataObject&) const = default;
 };
 
+/// A 4-byte word of data that stands for an address without a base relocation: it leads to base + word. Exception
+/// data, type information and tables whose entries code adds to a base are made of such.
+struct AddressWord {
+    Rva at;
+    Rva base; ///< RVA 0 where the word is an RVA; the last byte of the address space where an end counts by
+              ///< the byte before it
+    bool indirect = false; ///< what counts is what the pointer there leads to
+
+    auto operator<=>(const AddressWord&) const = default;
+};
+
 /// Functions on which sources disagree.
 struct Conflict {
     Rva at;
@@ -170,6 +181,10 @@ class Program {
     virtual std::span<const pe::RuntimeFunction> runtime_functions() const = 0;
     virtual const pe::DebugInfo& debug() const = 0;
     virtual const pe::LoadConfig& load_config() const = 0;
+    /// Ascending, one to an address. Only those that something tells of for certain.
+    virtual std::span<const AddressWord> address_words() const { return {}; }
+    /// Where a word leads, or nothing if that is not in the image.
+    std::optional<Rva> target_of(const AddressWord& word) const;
     virtual std::span<const Conflict> conflicts() const = 0;
     /// "pdb", "coff" or "image": what names came from.
     virtual std::string_view symbol_source() const = 0;

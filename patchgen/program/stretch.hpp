@@ -19,6 +19,14 @@ struct Extent {
     auto operator<=>(const Extent&) const = default;
 };
 
+/// A table of 4-byte entries that code adds to `base` and uses as addresses, other than to jump inside of itself.
+struct AddressTable {
+    Rva at;
+    Rva base; ///< RVA 0 where entries are RVAs
+
+    auto operator<=>(const AddressTable&) const = default;
+};
+
 /// A stretch of code to decode.
 struct Stretch {
     Rva begin;
@@ -41,6 +49,8 @@ struct DecodedCode {
     std::string undecoded; ///< empty: all of it is understood. Else why not; the rest is true up to there
     /// Offset of the byte that decoding stopped at, where `undecoded`; else `size`.
     std::uint32_t stopped_at = 0;
+    std::vector<AddressTable> address_tables;
+    bool loads_entries = false;      ///< x64: perhaps of a table of addresses; only the flow of registers tells
     bool takes_image_base = false;   ///< LEA of RVA 0
     bool jumps_by_register = false;  ///< perhaps by way of a table
     bool reads_itself = false;       ///< some of its bytes are data that it reads by an address in a register

@@ -1,3 +1,4 @@
+#include "patchgen/program/address_words.hpp"
 #include "patchgen/prove/equivalence.hpp"
 
 #include <fmt/format.h>
@@ -229,6 +230,19 @@ bool Equivalence::note_data(Rva updated, Place place, std::uint32_t size) {
         {std::uint64_t{updated.value} << 32 | place.rva.value, std::uint64_t{size} << 1 | (place.in_package ? 1 : 0)});
 }
 
+/// A word that stands for an address. RVAs count from the image that is asked for them, which nobody knows of a
+/// package.
+Result<void> Equivalence::follow_word(const Goal& goal, const program::AddressWord& word, Place place) {
+    const auto to = updated_.target_of(word);
+    const auto bytes = overlay_.content(place, 4);
+    const bool is_rva = word.base.value == 0 || word.base == program::kLastByte;
+    if (!to || !bytes || (is_rva && place.in_package))
+        return failed(goal, fmt::format("the address at {} leads nowhere", place.text()));
+    const Place base = is_rva ? Place{false, word.base} : place + (word.base - word.at);
+    follow({*to, base + ByteView(*bytes).read<std::uint32_t>(0).value_or(0), Use::address, 0, goal.referrer, goal.at});
+    return {};
+}
+
 Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size) {
     if (!note_data(updated, place, size))
         return {};
@@ -241,6 +255,14 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
     if (overlay_.adjusted(place, size) != pointers)
         return failed(goal, fmt::format("the data at 0x{:x} and at {} have pointers in different places", updated.value,
                                         place.text()));
+    const auto all_words = updated_.address_words();
+    const auto first_word = std::ranges::lower_bound(all_words, updated, {}, &program::AddressWord::at);
+    auto last_word = first_word;
+    // The last bytes of a word may have been taken for alignment; but who reads a part of one reads no address.
+    const bool sized = goal.use == Use::read && goal.access_size == size;
+    while (last_word != all_words.end() &&
+           last_word->at.value + (sized ? std::uint64_t{4} : std::uint64_t{1}) <= updated.value + std::uint64_t{size})
+        ++last_word;
     for (std::uint32_t done = 0; done < size;) {
         const std::uint32_t piece = std::min(kPiece, size - done);
         auto ours = updated_.image().content({updated + done, piece});
@@ -250,12 +272,18 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
         for (const std::uint32_t pointer : pointers)
             for (std::uint32_t i = std::max(pointer, done); i < std::min(pointer + 8, done + piece); ++i)
                 (*ours)[i - done] = (*theirs)[i - done] = 0;
+        for (auto word = first_word; word != last_word; ++word)
+            for (std::uint32_t i = std::max(word->at - updated, done);
+                 i < std::min((word->at - updated) + 4, done + piece); ++i)
+                (*ours)[i - done] = (*theirs)[i - done] = 0;
         const auto [a, b] = std::ranges::mismatch(*ours, *theirs);
         if (a != ours->end())
             return failed(goal, fmt::format("the data at 0x{:x} and at {} differ at +0x{:x}", updated.value,
                                             place.text(), done + static_cast<std::uint32_t>(a - ours->begin())));
         done += piece;
     }
+    for (auto word = first_word; word != last_word; ++word)
+        SUTURE_CHECK(follow_word(goal, *word, place + (word->at - updated)));
     for (const std::uint32_t pointer : pointers) {
         const auto to = updated_.pointer_at(updated + pointer);
         const auto there = overlay_.pointer(place + pointer);

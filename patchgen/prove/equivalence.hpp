@@ -94,6 +94,7 @@ class Equivalence {
                                 arm64::Registers different);
     /// False if such a pair has been compared before.
     bool note_data(Rva updated, Place place, std::uint32_t size);
+    Result<void> follow_word(const Goal& goal, const program::AddressWord& word, Place place);
     Result<void> compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size);
     Result<void> compare_unwind(const program::Function& function, const pe::RuntimeFunction& from,
                                 const pe::RuntimeFunction& to) const;

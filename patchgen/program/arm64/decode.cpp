@@ -297,6 +297,7 @@ class Decoding {
         code_.references.insert(code_.references.end(), flow.references.begin(), flow.references.end());
         std::ranges::sort(code_.references);
         code_.page_uses = std::move(flow.page_uses);
+        code_.address_tables = std::move(flow.address_tables);
         // What is found where tables are not yet known is not final.
         code_.jumps_by_register = has_register_jumps_ && (!flow.switches.empty() || !flow.undecoded.empty());
         code_.reads_itself = !flow.data.empty();

@@ -77,6 +77,7 @@ class Follower {
         const auto repeated = std::ranges::unique(found_.switches);
         found_.switches.erase(repeated.begin(), repeated.end());
         std::ranges::sort(found_.page_uses);
+        find_address_tables();
         if (reach == Reach::everything)
             check_pages();
         return std::move(found_);
@@ -84,6 +85,16 @@ class Follower {
 
   private:
     std::uint32_t size() const { return static_cast<std::uint32_t>(steps_.size()); }
+
+    void find_address_tables() {
+        if (destinations_.empty())
+            return;
+        std::vector<AddressTable> tables;
+        for (const auto& [at, sum] : destinations_)
+            if (const Entry& entry = entries_[sum.load]; entry.size == kWord && sum.shift == 0)
+                tables.push_back({entry.table, sum.base});
+        found_.address_tables = address_tables_but(found_.switches, std::move(tables));
+    }
 
     /// The word that a branch leads to, if that is in the stretch.
     std::optional<std::uint32_t> word_of(std::uint32_t from, std::int64_t distance) const {

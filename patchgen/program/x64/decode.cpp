@@ -264,6 +264,10 @@ class Decoding {
             return take_branch(instruction, offset, end);
         if (is_rip_relative(instruction))
             return take_memory(context, instruction, offset, end);
+        // movsxd reg, [base + index * 4]
+        if (instruction.mnemonic == ZYDIS_MNEMONIC_MOVSXD && instruction.raw.modrm.rm == 4 &&
+            instruction.raw.modrm.mod != 3 && instruction.raw.sib.scale == 2)
+            code_.loads_entries = true;
         if (instruction.mnemonic == ZYDIS_MNEMONIC_JMP) {
             may_switch_ = true;
             if (instruction.raw.modrm.mod == 3)

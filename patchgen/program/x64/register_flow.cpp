@@ -78,6 +78,7 @@ class Follower {
         std::ranges::sort(found_.switches);
         const auto repeated = std::ranges::unique(found_.switches);
         found_.switches.erase(repeated.begin(), repeated.end());
+        found_.address_tables = address_tables_but(found_.switches, std::move(destinations_));
         std::ranges::sort(found_.references);
         return std::move(found_);
     }
@@ -94,6 +95,7 @@ class Follower {
     bool settle() {
         for (int i = 0; i < kMaxPasses; ++i) {
             found_ = {};
+            destinations_.clear();
             again_ = false;
             pass();
             if (!again_)
@@ -177,6 +179,7 @@ class Follower {
     std::vector<bool> labels_;                           ///< by offset: something jumps there
     std::unordered_map<std::uint32_t, State> at_labels_; ///< what registers hold, by all ways to the label seen so far
     RegisterFlow found_;
+    std::vector<AddressTable> destinations_; ///< tables whose entries were added to something
     bool again_ = false;
     bool base_stored_ = false;
     std::uint16_t held_base_ = 0; ///< registers that have held the image base
@@ -206,6 +209,8 @@ bool Follower::take(std::size_t index, State& state) {
     if (step.ends_flow)
         return false;
     const Value value = value_of(index, state);
+    if (value.kind == Kind::destination)
+        destinations_.push_back({value.at, value.base});
     for (std::int8_t reg = 0; reg < 16; ++reg)
         if ((step.written >> reg & 1) != 0)
             set(state, reg, Value{});

@@ -1,8 +1,10 @@
 // Small changes whose right answer is known: each source is compiled twice, and says in front what must come out.
+#include "patchgen/program/program.hpp"
 #include "tests/patchgen/run_patchgen.hpp"
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 
 namespace suture {
@@ -13,84 +15,155 @@ using test::run_patchgen;
 using test::TestFolder;
 
 /// "// expect: package f g": these functions are replaced, and no other one. "// expect: refused code code": these
-/// codes, and no other ones. "// expect: no-change".
+/// codes, and no other ones. "// expect: no-change". "// reports: f g": these are among what is said to have changed,
+/// whatever comes of it. "// expect-mingw: " and the like hold for one target.
 struct Expectation {
     std::string result;
     std::set<std::string> words;
-    std::string flags; ///< for the compiler, from "// flags: "
+    std::set<std::string> reports;
+    std::set<std::string> targets{"x64"}; ///< from "// targets: ": x64, arm64 (Clang, with PDBs), mingw (GCC)
+    std::string flags;                    ///< for the compiler, from "// flags: "
+    std::string flags_of_update;          ///< for that of the update alone, from "// flags-of-update: "
 };
 
-Expectation expectation_of(const fs::path& source) {
+std::set<std::string> words_of(std::istringstream& line) {
+    std::set<std::string> words;
+    for (std::string word; line >> word;)
+        words.insert(word);
+    return words;
+}
+
+Expectation expectation_of(const std::string& source, const std::string& target) {
     Expectation expectation;
-    std::ifstream file(source);
+    std::ifstream file(fs::path(SUTURE_CASES) / source);
+    const auto is = [&](const std::string& word, const std::string& key) {
+        return word == key + ":" || word == key + "-" + target + ":";
+    };
     for (std::string line; std::getline(file, line) && line.starts_with("//");) {
         std::istringstream words(line);
         std::string word;
         words >> word >> word;
-        if (word == "expect:") {
+        if (is(word, "expect")) {
             words >> expectation.result;
-            while (words >> word)
-                expectation.words.insert(word);
-        } else if (word == "flags:") {
+            expectation.words = words_of(words);
+        } else if (is(word, "reports")) {
+            expectation.reports = words_of(words);
+        } else if (word == "targets:") {
+            expectation.targets = words_of(words);
+        } else if (is(word, "flags")) {
             std::getline(words, expectation.flags);
+        } else if (is(word, "flags-of-update")) {
+            std::getline(words, expectation.flags_of_update);
         }
     }
     return expectation;
 }
 
-/// Makes 0.dll and 1.dll with their PDBs.
-void build(const TestFolder& folder, const std::string& name) {
-    const fs::path source = fs::path(SUTURE_CASES) / name;
-    for (const char* version : {"0", "1"}) {
-        const std::string command = fmt::format(
-            "cd '{}' && '{}' --target=x86_64-pc-windows-msvc -fuse-ld=lld-link -O2 -g -gcodeview -ffreestanding "
-            "-fno-exceptions -fno-rtti -DUPDATED={} -shared -nostdlib -Wl,-entry:entry,-debug,-opt:ref,-Brepro,"
-            "-noimplib,-opt:noicf {} '{}' '{}' -o {}.dll",
-            folder.path().string(), SUTURE_CASES_CLANG, version, expectation_of(source).flags, source.string(),
-            SUTURE_CASES_KERNEL32, version);
+/// A source and what it is compiled for.
+struct Case {
+    std::string source;
+    std::string target = "x64";
+
+    auto operator<=>(const Case&) const = default;
+    std::string name() const { return source.substr(0, source.find('.')) + (target == "x64" ? "" : "_" + target); }
+};
+
+std::string command_for(const Case& one, const Expectation& expectation, int version) {
+    const std::string source = (fs::path(SUTURE_CASES) / one.source).string();
+    const std::string flags = expectation.flags + (version == 1 ? " " + expectation.flags_of_update : "");
+    const std::string output = fmt::format("{}.dll", version);
+    if (one.target == "mingw")
+        return fmt::format("'{}' -O2 -ffreestanding -DUPDATED={} -shared -Wl,--no-insert-timestamp '{}' {} -o {}",
+                           source.ends_with("cpp") ? SUTURE_CASES_GXX : SUTURE_CASES_GCC, version, source, flags,
+                           output);
+    const bool arm64 = one.target == "arm64";
+    return fmt::format(
+        "'{}' --target={}-pc-windows-msvc -fuse-ld=lld-link -O2 -g -gcodeview -ffreestanding -fno-exceptions -fno-rtti "
+        "-DUPDATED={} -shared -nostdlib -Wl,-entry:entry,-debug,-opt:ref,-Brepro,-noimplib,-opt:noicf {} '{}' {} -o {}",
+        SUTURE_CASES_CLANG, arm64 ? "aarch64" : "x86_64", version, flags, source,
+        arm64 ? "" : fmt::format("'{}'", SUTURE_CASES_KERNEL32), output);
+}
+
+/// Makes 0.dll and 1.dll with their symbols.
+void build(const TestFolder& folder, const Case& one) {
+    for (const int version : {0, 1}) {
+        const std::string command = fmt::format("cd '{}' && {}", folder.path().string(),
+                                                command_for(one, expectation_of(one.source, one.target), version));
         ASSERT_EQ(std::system(command.c_str()), 0) << command;
     }
 }
 
-class Changes : public testing::TestWithParam<std::string> {
+class Changes : public testing::TestWithParam<Case> {
   protected:
+    /// Both tests of a case look at the same images.
     void SetUp() override {
-        expectation_ = expectation_of(fs::path(SUTURE_CASES) / GetParam());
-        build(folder_, GetParam());
+        static std::map<Case, TestFolder> folders;
+        const auto [folder, fresh] = folders.try_emplace(GetParam());
+        folder_ = &folder->second;
+        expectation_ = expectation_of(GetParam().source, GetParam().target);
+        if (fresh)
+            build(*folder_, GetParam());
     }
 
-    TestFolder folder_;
+    nlohmann::json create(std::vector<std::string> options) {
+        options.insert(options.begin(), {"create", "0.dll", "1.dll", "-o", "package.bin", "--json"});
+        const auto run = run_patchgen(*folder_, options);
+        EXPECT_TRUE(run.json().is_object()) << run.out << run.err;
+        return run.json();
+    }
+
+    std::set<std::string> exports() const {
+        std::set<std::string> names;
+        const auto program = program::Program::load(*folder_ / "1.dll", {{}, false});
+        for (const pe::Export& one : (*program)->exports())
+            names.insert(one.name);
+        return names;
+    }
+
+    static std::set<std::string> changed(const nlohmann::json& json, const std::string& verdict = "") {
+        std::set<std::string> names;
+        for (const auto& change : json["changes"])
+            if (verdict.empty() || change["verdict"] == verdict)
+                names.insert(change["name"].get<std::string>());
+        return names;
+    }
+
+    TestFolder* folder_ = nullptr;
     Expectation expectation_;
 };
 
 TEST_P(Changes, AreWhatTheSourceSays) {
-    const auto run = run_patchgen(folder_, {"create", "0.dll", "1.dll", "-o", "package.bin", "--json"});
-    const auto json = run.json();
-    ASSERT_TRUE(json.is_object()) << run.out << run.err;
+    const auto json = create({});
+    ASSERT_TRUE(json.is_object());
     EXPECT_EQ(json.value("result", ""), expectation_.result) << json.dump(2);
     std::set<std::string> found;
     if (expectation_.result == "refused")
         for (const auto& reason : json["reasons"])
             found.insert(reason["code"].get<std::string>());
     else
-        for (const auto& change : json["changes"])
-            if (change["verdict"] == "replaced")
-                found.insert(change["name"].get<std::string>());
+        found = changed(json, "replaced");
     EXPECT_EQ(found, expectation_.words) << json.dump(2);
+    EXPECT_TRUE(std::ranges::includes(changed(json), expectation_.reports)) << json.dump(2);
 }
 
 TEST_P(Changes, AreNotMissedWithoutSymbols) {
-    const auto run = run_patchgen(folder_, {"create", "0.dll", "1.dll", "-o", "package.bin", "--no-symbols", "--json"});
-    const auto json = run.json();
-    ASSERT_TRUE(json.is_object()) << run.out << run.err;
+    const auto json = create({"--no-symbols"});
+    ASSERT_TRUE(json.is_object());
     EXPECT_EQ(json["result"] == "no-change", expectation_.result == "no-change") << json.dump(2);
     for (const auto& reason : json["reasons"])
         EXPECT_NE(reason["code"], "proof-failed") << json.dump(2);
+    // Exports alone have names then.
+    const std::set<std::string> named = exports();
+    std::set<std::string> expected = expectation_.reports;
+    if (expectation_.result == "package")
+        expected.insert(expectation_.words.begin(), expectation_.words.end());
+    std::erase_if(expected, [&](const std::string& name) { return !named.contains(name); });
+    EXPECT_TRUE(std::ranges::includes(changed(json), expected)) << json.dump(2);
 }
 
 class AllowedDataChange : public testing::Test {
   protected:
-    void SetUp() override { build(folder_, "initial_value_and_code.c"); }
+    void SetUp() override { build(folder_, {"initial_value_and_code.c"}); }
 
     test::Run create(std::vector<std::string> options) {
         options.insert(options.begin(), {"create", "0.dll", "1.dll", "-o", "package.bin", "--json"});
@@ -144,16 +217,24 @@ TEST_F(AllowedDataChange, CanBeNamedByItsAddressWithoutSymbols) {
     EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
 }
 
-std::vector<std::string> cases() {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(SUTURE_CASES))
-        names.push_back(entry.path().filename().string());
-    std::ranges::sort(names);
-    return names;
+std::vector<Case> cases() {
+    std::vector<Case> list;
+    for (const auto& entry : fs::directory_iterator(SUTURE_CASES)) {
+        const std::string source = entry.path().filename().string();
+        if (!source.ends_with(".h"))
+            for (const std::string& target : expectation_of(source, "").targets)
+                list.push_back({source, target});
+    }
+    std::ranges::sort(list);
+    return list;
 }
 
-std::string name_of(const testing::TestParamInfo<std::string>& info) {
-    return info.param.substr(0, info.param.find('.'));
+void PrintTo(const Case& one, std::ostream* out) {
+    *out << one.name();
+}
+
+std::string name_of(const testing::TestParamInfo<Case>& info) {
+    return info.param.name();
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Changes, testing::ValuesIn(cases()), name_of);
