@@ -1,5 +1,7 @@
 #include "patchgen/prove/instruction.hpp"
 
+#include "engine/isa/x64/common_form.hpp"
+
 #include <Zydis/Zydis.h>
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 namespace suture::prove {
 
 using program::Use;
+using Form = isa::x64::CommonForm::Kind;
 
 namespace {
 
@@ -27,9 +30,29 @@ void set_use(DistanceField& field, const ZydisDecodedInstruction& instruction, c
     field.access_size = operand.size / 8u;
 }
 
+Instruction instruction_of(const isa::x64::CommonForm& form) {
+    using Access = isa::x64::CommonForm::Access;
+    Instruction instruction{form.length, std::nullopt};
+    if (form.field_size == 0)
+        return instruction;
+    DistanceField field{form.field, form.field_size, Use::jump, 0};
+    if (form.kind == Form::call)
+        field.use = Use::call;
+    if (form.kind == Form::memory) {
+        field.use = form.access == Access::address ? Use::address
+                    : form.access == Access::read  ? Use::read
+                                                   : Use::write;
+        field.access_size = form.access_size;
+    }
+    instruction.distance = field;
+    return instruction;
+}
+
 } // namespace
 
 std::optional<Instruction> decode(ByteView code) {
+    if (const auto form = isa::x64::common_form(code); form.kind != Form::other)
+        return instruction_of(form);
     static const ZydisDecoder decoder = make_decoder();
     ZydisDecodedInstruction raw;
     ZydisDecoderContext context;

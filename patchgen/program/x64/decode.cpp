@@ -1,5 +1,6 @@
 #include "patchgen/program/x64/decode.hpp"
 
+#include "engine/isa/x64/common_form.hpp"
 #include "patchgen/program/x64/zydis.hpp"
 
 #include <fmt/format.h>
@@ -12,6 +13,8 @@ namespace {
 
 /// Longest x86 instruction, in bytes (Intel SDM volume 2, 2.3.11).
 constexpr std::uint32_t kMaxInstruction = 15;
+
+using Form = isa::x64::CommonForm::Kind;
 
 class Decoding {
   public:
@@ -108,7 +111,7 @@ class Decoding {
             return;
         const auto take_field = [&](std::uint8_t field, std::int64_t value) {
             if (value > 0 && value < stretch_.image_size)
-                add(instruction, offset, field, 4, ReferenceKind::image_relative, Use::address, 0,
+                add(offset, {field, 4, instruction.length}, ReferenceKind::image_relative, Use::address, 0,
                     Rva{static_cast<std::uint32_t>(value)});
         };
         if (instruction.raw.disp.size == 32 && !is_rip_relative(instruction))
@@ -176,6 +179,16 @@ class Decoding {
                 ++data;
                 continue;
             }
+            const auto form = isa::x64::common_form(*stretch_.bytes.from(offset));
+            if (form.kind != Form::other && (data == stretch_.data.end() || offset + form.length <= data->begin)) {
+                code_.instructions.push_back(offset);
+                if (!take(form, offset))
+                    return;
+                offset += form.length;
+                if (ends_here(nature_of(form), offset))
+                    break;
+                continue;
+            }
             ZydisDecodedInstruction instruction;
             ZydisDecoderContext context;
             const std::uint32_t room = std::min(size_ - offset, kMaxInstruction);
@@ -193,27 +206,45 @@ class Decoding {
             if (!take(context, instruction, offset))
                 return;
             offset += instruction.length;
-            if (ends_here(instruction, offset))
+            if (ends_here(nature_of(instruction), offset))
                 break;
         }
         finish(offset);
     }
 
+    /// What an instruction has to do with where code ends.
+    struct Nature {
+        bool fill = false;
+        bool trap = false; ///< int3
+        bool call = false;
+        bool terminator = false;
+    };
+
+    static Nature nature_of(const ZydisDecodedInstruction& instruction) {
+        return {is_fill_instruction(instruction), instruction.mnemonic == ZYDIS_MNEMONIC_INT3,
+                instruction.meta.category == ZYDIS_CATEGORY_CALL, is_terminator(instruction)};
+    }
+
+    static Nature nature_of(const isa::x64::CommonForm& form) {
+        const bool trap = form.kind == Form::trap;
+        return {trap, trap, form.kind == Form::call, trap || form.kind == Form::jump || form.kind == Form::ret};
+    }
+
     /// Keeps the books on what is fill, and says whether the stretch ends behind this instruction.
-    bool ends_here(const ZydisDecodedInstruction& instruction, std::uint32_t end) {
-        const bool fill = is_fill_instruction(instruction) && (after_terminator_ || after_call_ || in_fill_);
+    bool ends_here(Nature nature, std::uint32_t end) {
+        const bool fill = nature.fill && (after_terminator_ || after_call_ || in_fill_);
         in_fill_ = fill;
         if (fill) {
             // A return address behind a call that never returns belongs to the caller.
             if (after_call_)
                 solid_end_ = end;
             after_call_ = false;
-            after_terminator_ = after_terminator_ || instruction.mnemonic == ZYDIS_MNEMONIC_INT3;
+            after_terminator_ = after_terminator_ || nature.trap;
             return false;
         }
         solid_end_ = end;
-        after_call_ = instruction.meta.category == ZYDIS_CATEGORY_CALL;
-        after_terminator_ = is_terminator(instruction);
+        after_call_ = nature.call;
+        after_terminator_ = nature.terminator;
         solid_terminator_ = after_terminator_;
         solid_call_ = after_call_;
         if (!after_terminator_)
@@ -276,16 +307,51 @@ class Decoding {
         return true;
     }
 
+    bool take(const isa::x64::CommonForm& form, std::uint32_t offset) {
+        const std::uint32_t end = offset + form.length;
+        const std::uint32_t at = offset + form.field;
+        const Field field{form.field, form.field_size, form.length};
+        switch (form.kind) {
+        case Form::call:
+        case Form::jump:
+        case Form::conditional: {
+            const std::int32_t distance =
+                form.field_size == 1 ? *stretch_.bytes.read<std::int8_t>(at) : *stretch_.bytes.read<std::int32_t>(at);
+            return add_branch(offset, field, form.kind == Form::call, end + static_cast<std::uint32_t>(distance));
+        }
+        case Form::memory: {
+            const Use use = form.access == isa::x64::CommonForm::Access::address ? Use::address
+                            : form.access == isa::x64::CommonForm::Access::read  ? Use::read
+                                                                                 : Use::write;
+            const bool is_lea = use == Use::address;
+            return add_memory(offset, field, {use, form.access_size}, is_lea,
+                              end + *stretch_.bytes.read<std::uint32_t>(at));
+        }
+        default:
+            return true;
+        }
+    }
+
+    /// Where in an instruction a distance is.
+    struct Field {
+        std::uint8_t offset = 0;
+        std::uint8_t size = 4;   ///< bytes
+        std::uint8_t length = 0; ///< of the instruction
+    };
+
     bool take_branch(const ZydisDecodedInstruction& instruction, std::uint32_t offset, std::uint32_t end) {
         const auto& field = instruction.raw.imm[0];
         if (field.size != 8 && field.size != 32)
             return stop(offset, "branch of an unusual size"), false;
-        const auto target = stretch_.begin + end + static_cast<std::uint32_t>(field.value.s);
+        return add_branch(offset, {field.offset, static_cast<std::uint8_t>(field.size / 8), instruction.length},
+                          instruction.mnemonic == ZYDIS_MNEMONIC_CALL, end + static_cast<std::uint32_t>(field.value.s));
+    }
+
+    bool add_branch(std::uint32_t offset, Field field, bool call, std::uint32_t to) {
+        const auto target = stretch_.begin + to;
         if (target.value >= stretch_.image_size)
             return stop(offset, "branch out of the image"), false;
-        const bool call = instruction.mnemonic == ZYDIS_MNEMONIC_CALL;
-        add(instruction, offset, field.offset, static_cast<std::uint8_t>(field.size / 8), ReferenceKind::branch,
-            call ? Use::call : Use::jump, 0, target);
+        add(offset, field, ReferenceKind::branch, call ? Use::call : Use::jump, 0, target);
         const std::uint32_t inside = target - stretch_.begin;
         if (!call && target >= stretch_.begin && inside < size_)
             furthest_branch_ = std::max(furthest_branch_, inside);
@@ -296,25 +362,28 @@ class Decoding {
                      std::uint32_t offset, std::uint32_t end) {
         if (instruction.address_width != 64)
             return stop(offset, "address of an unusual size"), false;
-        const auto target = stretch_.begin + end + static_cast<std::uint32_t>(instruction.raw.disp.value);
+        return add_memory(offset, {instruction.raw.disp.offset, 4, instruction.length}, access_of(context, instruction),
+                          instruction.mnemonic == ZYDIS_MNEMONIC_LEA,
+                          end + static_cast<std::uint32_t>(instruction.raw.disp.value));
+    }
+
+    bool add_memory(std::uint32_t offset, Field field, Access access, bool is_lea, std::uint32_t to) {
+        const auto target = stretch_.begin + to;
         if (target.value >= stretch_.image_size)
             return stop(offset, "reference out of the image"), false;
-        const auto access = access_of(context, instruction);
-        add(instruction, offset, instruction.raw.disp.offset, 4, ReferenceKind::rip_relative, access.use, access.size,
-            target);
-        if (instruction.mnemonic == ZYDIS_MNEMONIC_LEA && target.value == 0)
+        add(offset, field, ReferenceKind::rip_relative, access.use, access.size, target);
+        if (is_lea && target.value == 0)
             code_.takes_image_base = true;
         return true;
     }
 
-    void add(const ZydisDecodedInstruction& instruction, std::uint32_t offset, std::uint8_t field, std::uint8_t size,
-             ReferenceKind kind, Use use, std::uint32_t access_size, Rva target) {
-        code_.references.push_back({.offset = offset + field,
-                                    .size = size,
+    void add(std::uint32_t offset, Field field, ReferenceKind kind, Use use, std::uint32_t access_size, Rva target) {
+        code_.references.push_back({.offset = offset + field.offset,
+                                    .size = field.size,
                                     .kind = kind,
                                     .use = use,
                                     .access_size = access_size,
-                                    .addend = -static_cast<std::int32_t>(instruction.length - field),
+                                    .addend = -static_cast<std::int32_t>(field.length - field.offset),
                                     .target = target,
                                     .instruction = offset});
     }
