@@ -2,6 +2,7 @@
 
 #include "engine/core/hash.hpp"
 #include "patchgen/program/machine_code.hpp"
+#include "patchgen/program/rva_index.hpp"
 #include "patchgen/program/x64/decode.hpp"
 
 #include <fmt/format.h>
@@ -58,7 +59,7 @@ std::vector<Rva> targets_of(const program::Program& program) {
         targets.push_back(one.rva);
     for (const pe::ImportSlot& import : program.imports())
         targets.push_back(import.slot);
-    std::ranges::sort(targets);
+    program::sort_unique(targets);
     return targets;
 }
 
@@ -74,6 +75,8 @@ class Collector {
     std::vector<Piece> run() {
         for (const program::Function& function : program_.functions())
             known_.push_back(function.range);
+        // Three lists that ascend.
+        const auto functions_end = static_cast<std::ptrdiff_t>(known_.size());
         const std::vector<Rva> targets = targets_of(program_);
         for (const program::DataObject& object : program_.data()) {
             // What code has a label, and nothing refers to, is nobody else's to compare.
@@ -81,9 +84,11 @@ class Collector {
             if (target != targets.end() && object.range.contains(*target))
                 known_.push_back(object.range);
         }
+        const auto data_end = static_cast<std::ptrdiff_t>(known_.size());
         for (const match::Metadata& one : places_.metadata())
             known_.push_back(one.range);
-        std::ranges::sort(known_);
+        std::inplace_merge(known_.begin(), known_.begin() + functions_end, known_.begin() + data_end);
+        std::inplace_merge(known_.begin(), known_.begin() + data_end, known_.end());
         for (const pe::Section& section : program_.image().sections())
             if (section.executable())
                 gaps_of({section.range.begin, section.initialised_size()});

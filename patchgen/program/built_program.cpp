@@ -39,6 +39,12 @@ Result<void> BuiltProgram::build(const std::optional<Bytes>& symbol_file, bool u
     build_data();
     build_pads();
     std::ranges::stable_sort(conflicts_, {}, &Conflict::at);
+    // What only building needs.
+    code_ = {};
+    parts_ = {};
+    pointers_ = {};
+    exception_targets_ = {};
+    entry_points_ = {};
     return {};
 }
 

@@ -286,6 +286,8 @@ class Decoding {
                 code_.references.pop_back();
         }
         code_.runs_on = !solid_call_ && !code_.ends_in_terminator;
+        // A table is found by the address of something that the function takes.
+        code_.jumps_by_register = code_.jumps_by_register && takes_address_;
         code_.stopped_at = code_.size;
     }
 
@@ -372,6 +374,7 @@ class Decoding {
         if (target.value >= stretch_.image_size)
             return stop(offset, "reference out of the image"), false;
         add(offset, field, ReferenceKind::rip_relative, access.use, access.size, target);
+        takes_address_ = takes_address_ || is_lea;
         if (is_lea && target.value == 0)
             code_.takes_image_base = true;
         return true;
@@ -399,6 +402,7 @@ class Decoding {
     std::uint32_t furthest_branch_ = 0;
     bool solid_terminator_ = false;
     bool solid_call_ = false;
+    bool takes_address_ = false;
     bool may_switch_ = false; ///< it has indirect jumps, but for those through an import's slot
     bool after_terminator_ = false;
     bool after_call_ = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <unordered_map>
 
 namespace suture::program::x64 {
@@ -16,6 +17,7 @@ constexpr int kMaxPasses = 64;
 /// How far in front of a table's load its comparison may stand, in instructions.
 constexpr std::size_t kCompareWindow = 24;
 constexpr std::uint32_t kHeaders = 0x1000;
+constexpr std::size_t kRegisters = 16;
 
 struct Value {
     enum class Kind : std::uint8_t {
@@ -36,7 +38,28 @@ struct Value {
 };
 using Kind = Value::Kind;
 
-using State = std::array<Value, 16>;
+/// What the registers hold. Most hold nothing of interest most of the time.
+class State {
+  public:
+    const Value& operator[](std::size_t reg) const { return (held_ >> reg & 1) != 0 ? values_[reg] : kNothing; }
+    void set(std::size_t reg, const Value& value) {
+        const auto bit = static_cast<std::uint16_t>(1u << reg);
+        if (value == kNothing) {
+            held_ &= static_cast<std::uint16_t>(~bit);
+            return;
+        }
+        held_ |= bit;
+        values_[reg] = value;
+    }
+    void forget(std::uint16_t registers) { held_ &= static_cast<std::uint16_t>(~registers); }
+    /// Registers that hold anything.
+    std::uint16_t held() const { return held_; }
+
+  private:
+    static constexpr Value kNothing{};
+    std::uint16_t held_ = 0;
+    std::array<Value, kRegisters> values_{}; ///< of meaning where held_ says so
+};
 
 /// R8-R11, RAX, RCX, RDX: what a call may change. With -fipa-ra it may also not.
 constexpr std::uint16_t kVolatile = 0x0f07;
@@ -53,10 +76,11 @@ Value merge(const Value& a, const Value& b) {
 /// Merges into `to`, and says whether it changed.
 bool merge_into(State& to, const State& from) {
     bool changed = false;
-    for (std::size_t i = 0; i < to.size(); ++i) {
-        const Value merged = merge(to[i], from[i]);
-        changed |= merged != to[i];
-        to[i] = merged;
+    for (unsigned left = unsigned{to.held()} | from.held(); left != 0; left &= left - 1) {
+        const auto reg = static_cast<std::size_t>(std::countr_zero(left));
+        const Value merged = merge(to[reg], from[reg]);
+        changed |= merged != to[reg];
+        to.set(reg, merged);
     }
     return changed;
 }
@@ -131,9 +155,9 @@ class Follower {
     /// What registers hold where nothing is known to lead, but an exception may.
     State unknown() const {
         State state{};
-        for (std::size_t i = 0; i < state.size(); ++i)
+        for (std::size_t i = 0; i < kRegisters; ++i)
             if ((held_base_ >> i & 1) != 0)
-                state[i].kind = Kind::perhaps_base;
+                state.set(i, {.kind = Kind::perhaps_base});
         return state;
     }
 
@@ -149,7 +173,7 @@ class Follower {
     void set(State& state, std::int8_t reg, Value value) {
         if (reg == kNone)
             return;
-        state[static_cast<std::size_t>(reg)] = value;
+        state.set(static_cast<std::size_t>(reg), value);
         if (value.kind == Kind::image_base && (held_base_ >> reg & 1) == 0) {
             held_base_ |= static_cast<std::uint16_t>(1u << reg);
             again_ = true;
@@ -211,9 +235,7 @@ bool Follower::take(std::size_t index, State& state) {
     const Value value = value_of(index, state);
     if (value.kind == Kind::destination)
         destinations_.push_back({value.at, value.base});
-    for (std::int8_t reg = 0; reg < 16; ++reg)
-        if ((step.written >> reg & 1) != 0)
-            set(state, reg, Value{});
+    state.forget(step.written);
     if ((step.written & (step.dst == kNone ? 0 : 1u << step.dst)) != 0)
         set(state, step.dst, value);
     return true;
@@ -243,12 +265,10 @@ void Follower::take_memory(const Step& step, const State& state) {
 }
 
 void Follower::take_call(State& state) {
-    for (std::size_t i = 0; i < state.size(); ++i) {
-        if ((kVolatile >> i & 1) == 0)
-            continue;
-        auto& value = state[i];
-        const bool base = value.kind == Kind::image_base || value.kind == Kind::perhaps_base;
-        value = Value{.kind = base ? Kind::perhaps_base : Kind::other};
+    for (unsigned left = state.held() & kVolatile; left != 0; left &= left - 1) {
+        const auto reg = static_cast<std::size_t>(std::countr_zero(left));
+        const bool base = state[reg].kind == Kind::image_base || state[reg].kind == Kind::perhaps_base;
+        state.set(reg, {.kind = base ? Kind::perhaps_base : Kind::other});
     }
 }
 
