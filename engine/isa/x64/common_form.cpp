@@ -30,7 +30,7 @@ constexpr std::string_view kOneByte = "mmmmiz..mmmmiz.."     // 00
                                       "mmmmiz..mmmmiz.."     // 30
                                       "................"     // 40
                                       "nnnnnnnnnnnnnnnn"     // 50
-                                      "...m....zwib...."     // 60
+                                      "........zwib...."     // 60
                                       "cccccccccccccccc"     // 70
                                       "bw.bmmmmmmmm.l.."     // 80
                                       ".nnnnnnnnn......"     // 90
@@ -133,8 +133,6 @@ std::optional<Memory> one_byte_memory(const Head& head, std::uint8_t reg) {
     if (op < 0x40) // add, or, adc, sbb, and, sub, xor, cmp
         return Memory{(op & 2) != 0 || op >= 0x38 ? Access::read : Access::write, size};
     switch (op) {
-    case 0x63: // movsxd
-        return head.wide ? std::optional(Memory{Access::read, 4}) : std::nullopt;
     case 0x69: // imul
     case 0x6b:
         return Memory{Access::read, general_size(head)};

@@ -10,7 +10,7 @@ namespace suture::isa::x64 {
 struct CommonForm {
     enum class Kind : std::uint8_t {
         other,       ///< of another form, or no instruction: has to be decoded
-        plain,       ///< goes on behind itself, and has no distance; no fill
+        plain,       ///< goes on behind itself, has no distance, and is neither fill nor movsxd, which reads tables
         memory,      ///< likewise, but has an operand [rip + disp32]
         jump,        ///< direct and unconditional
         conditional, ///< jump

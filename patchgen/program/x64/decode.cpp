@@ -291,6 +291,7 @@ class Decoding {
         code_.stopped_at = code_.size;
     }
 
+    /// Whatever this looks for in an instruction must be in none that common_form() calls plain.
     bool take(const ZydisDecoderContext& context, const ZydisDecodedInstruction& instruction, std::uint32_t offset) {
         const std::uint32_t end = offset + instruction.length;
         if (instruction.raw.imm[0].is_relative)

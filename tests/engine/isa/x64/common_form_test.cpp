@@ -32,7 +32,8 @@ CommonForm::Kind kind_of(const ZydisDecodedInstruction& raw) {
     const bool ends = raw.mnemonic == ZYDIS_MNEMONIC_JMP || raw.mnemonic == ZYDIS_MNEMONIC_UD2 ||
                       raw.mnemonic == ZYDIS_MNEMONIC_HLT || raw.mnemonic == ZYDIS_MNEMONIC_INT ||
                       raw.mnemonic == ZYDIS_MNEMONIC_IRETQ;
-    if (ends || raw.mnemonic == ZYDIS_MNEMONIC_NOP || raw.meta.category == ZYDIS_CATEGORY_CALL)
+    if (ends || raw.mnemonic == ZYDIS_MNEMONIC_NOP || raw.mnemonic == ZYDIS_MNEMONIC_MOVSXD ||
+        raw.meta.category == ZYDIS_CATEGORY_CALL)
         return Kind::other;
     const bool rip = (raw.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && raw.raw.modrm.mod == 0 && raw.raw.modrm.rm == 5;
     return rip ? Kind::memory : Kind::plain;
