@@ -93,7 +93,7 @@ bool is_unused(const RawImage& image, const Leads& known, const Mutant& mutant, 
         return !image.leads_into(named ? object->range.begin : image.begin_of_gap(mutant.at), mutant.at + 1);
     }
     const Uses uses = known.of(mutant.place());
-    return (uses.direct.empty() && uses.data.empty()) || known.lies_behind_symbol(mutant.place());
+    return (uses.direct.empty() && uses.data.empty()) || known.is_padding(mutant.place());
 }
 
 /// Whether a function that is reported besides those that changed has a reason to be: it leads into one of them behind

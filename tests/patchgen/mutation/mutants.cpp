@@ -37,8 +37,8 @@
 //   pointer, an export, exception data or a word that looks like an RVA leads to. One of the functions that get there,
 //   or one place on the way, must be named; where instructions access the byte itself, all of their functions.
 // - Data that is said to be unchanged although an address below leads there must lie behind the end of a variable that
-//   symbols name, or of what one object file put there, as patchgen reads them, whether or not it is given them for the
-//   comparison.
+//   symbols name, or of what one object file put there, or in zeros that align what follows a record of a known form,
+//   as patchgen reads them, whether or not it is given them for the comparison.
 // - Strings end at their NUL, although a member of something may go on behind it.
 // - Leaf functions that the exception directory does not list begin and end where patchgen says; bytes that it leaves
 //   out are changed as unreached code.

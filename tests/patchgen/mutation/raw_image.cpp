@@ -298,6 +298,25 @@ void RawImage::find_linkers_data() {
         if (const auto table = pointer_at(config.begin + offset);
             table && offset + 16 <= image_->read<std::uint32_t>(config.begin).value_or(0))
             add({*table, entry * image_->read<std::uint32_t>(config.begin + offset + 8).value_or(0)});
+    // What emulators of other processors are told of volatile accesses: two tables.
+    if (const auto volatiles = pointer_at(config.begin + 0x100);
+        volatiles && 0x108 <= image_->read<std::uint32_t>(config.begin).value_or(0))
+        for (const std::uint32_t offset : {8u, 16u})
+            if (const auto table = image_->read<std::uint32_t>(*volatiles + offset))
+                add({Rva{*table}, image_->read<std::uint32_t>(*volatiles + (offset + 4)).value_or(0)});
+    // Slots of delayed imports, each list with the zero that ends it, and the lists of as many bound and original
+    // slots.
+    const RvaRange delayed = image_->directory(Directory::delay_imports);
+    for (std::uint32_t i = 0; i + 32 <= delayed.size; i += 32)
+        if (const auto slots = image_->read<std::uint32_t>(delayed.begin + i + 12); slots && *slots != 0) {
+            Rva last{*slots};
+            while (image_->read<std::uint64_t>(last).value_or(0) != 0)
+                last = last + 8;
+            add({Rva{*slots}, last - Rva{*slots} + 8});
+            for (const std::uint32_t copy : {20u, 24u})
+                if (const auto list = image_->read<std::uint32_t>(delayed.begin + i + copy); list && *list != 0)
+                    add({Rva{*list}, last - Rva{*slots} + 8});
+        }
     const RvaRange imports = image_->directory(Directory::imports);
     for (std::uint32_t i = 0; i + 20 <= imports.size; i += 20) {
         const auto lookup = image_->read<std::uint32_t>(imports.begin + i);

@@ -12,19 +12,22 @@ using Flow = Instruction::Flow;
 
 /// Farthest that a byte may lie behind the address that leads to it.
 constexpr std::uint32_t kMaxObject = 1u << 20;
+/// Most zeros behind a record that are taken for alignment.
+constexpr std::uint32_t kMaxPadding = 16;
 /// Most places that are followed backwards from one byte.
 constexpr std::size_t kMaxPlaces = 4096;
 
 } // namespace
 
 Leads::Leads(const RawImage& image, const program::Program& named) : image_(image) {
-    if (named.symbol_source() != "image")
-        for (const program::DataObject& object : named.data()) {
-            if (!object.names.empty())
-                named_.push_back(object.range.begin);
-            if (!object.names.empty() || object.closed)
-                ends_.push_back(object.range);
-        }
+    const bool symbols = named.symbol_source() != "image";
+    for (const program::DataObject& object : named.data()) {
+        const bool by_symbols = symbols && (!object.names.empty() || object.closed);
+        if (symbols && !object.names.empty())
+            named_.push_back(object.range.begin);
+        if (by_symbols || object.size_known)
+            extents_.push_back({object.range, by_symbols});
+    }
     const auto add = [&](Rva to, Rva from, By by, std::uint32_t size = 0) {
         if (image_.image().section_at(to))
             leads_.push_back({to, from, by, size});
@@ -60,12 +63,19 @@ Leads::Leads(const RawImage& image, const program::Program& named) : image_(imag
     std::ranges::sort(leads_);
 }
 
-bool Leads::lies_behind_symbol(Rva at) const {
-    const auto next = std::ranges::upper_bound(ends_, at, {}, &RvaRange::begin);
-    if (next == ends_.begin() || std::prev(next)->end() > at.value)
+bool Leads::is_padding(Rva at) const {
+    const auto next =
+        std::ranges::upper_bound(extents_, at, {}, [](const Extent& extent) { return extent.range.begin; });
+    if (next == extents_.begin() || std::prev(next)->range.end() > at.value)
         return false;
-    const std::uint64_t end = std::prev(next)->end();
-    return std::ranges::all_of(to(at), [&](const Lead& lead) { return lead.to.value < end; });
+    const Extent& before = *std::prev(next);
+    const Rva end{static_cast<std::uint32_t>(before.range.end())};
+    if (!before.by_symbols) {
+        const auto bytes = image_.image().content({end, at - end + 1});
+        if (at - end >= kMaxPadding || !bytes || std::ranges::any_of(*bytes, [](auto byte) { return byte != 0; }))
+            return false;
+    }
+    return std::ranges::all_of(to(at), [&](const Lead& lead) { return lead.to < end; });
 }
 
 bool Leads::ends_before(const Lead& lead, Rva at) const {
@@ -89,9 +99,6 @@ std::vector<Leads::Lead> Leads::to(Rva at) const {
         const Lead& lead = *--next;
         if ((nearest && lead.to != *nearest) || lead.to < first || at - lead.to > kMaxObject)
             break;
-        // Chance makes many words look like RVAs; those of variables are in none but the data of handlers.
-        if (lead.by == By::word && section->writable())
-            continue;
         // An access tells nothing of what lies around it.
         const bool ends = ends_before(lead, at);
         if (is_sure(lead) && lead.by != By::access)
@@ -116,7 +123,9 @@ Uses Leads::of(Rva at) const {
         if (!seen.insert(place).second)
             continue;
         for (const Lead& lead : to(place)) {
-            if (!lead.text)
+            // Chance makes many words look like RVAs; those of variables are in none but what tells of types.
+            const pe::Section* section = image_.image().section_at(place);
+            if (!lead.text && !(lead.by == By::word && section && section->writable()))
                 uses.data.push_back({lead.to, place - lead.to + 1});
             switch (lead.by) {
             case By::access:

@@ -27,9 +27,9 @@ class Leads {
     Leads(const RawImage& image, const program::Program& named);
 
     Uses of(Rva at) const;
-    /// True for padding behind a variable that symbols name and tell the extent of, or behind the last one of an object
-    /// file.
-    bool lies_behind_symbol(Rva at) const;
+    /// True for padding: behind a variable that symbols name and tell the extent of, behind the last one of an object
+    /// file, or zeros of less than 16 bytes behind a record that has its size by its form.
+    bool is_padding(Rva at) const;
 
   private:
     enum class By : std::uint8_t {
@@ -56,9 +56,13 @@ class Leads {
     std::vector<Lead> to(Rva at) const;
 
     const RawImage& image_;
-    std::vector<Rva> named_;     ///< where variables begin that symbols name, ascending
-    std::vector<RvaRange> ends_; ///< variables whose ends symbols tell, ascending
-    std::vector<Lead> leads_;    ///< ascending
+    std::vector<Rva> named_; ///< where variables begin that symbols name, ascending
+    struct Extent {
+        RvaRange range;
+        bool by_symbols = false;
+    };
+    std::vector<Extent> extents_; ///< of variables whose ends are known, ascending
+    std::vector<Lead> leads_;     ///< ascending
 };
 
 } // namespace suture::test
