@@ -97,6 +97,9 @@ Result<void> check_fields(const Contents& contents) {
     for (const Fixup& fixup : contents.manifest.fixups) {
         fields.push_back({fixup.source, size_of(fixup.kind)});
         SUTURE_CHECK(check_instruction(contents, fixup));
+        if (fixup.kind == FixupKind::image_relative32 && !section_at(contents, fixup.target))
+            return malformed(fixup.source, fmt::format("a fixup refers to 0x{:x}, outside the package's sections",
+                                                       fixup.target.value));
     }
     for (const Rva at : contents.relocations) {
         fields.push_back({at, 8});

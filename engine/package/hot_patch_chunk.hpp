@@ -23,5 +23,6 @@ inline constexpr std::uint32_t kChunkRel32 = 0x0003c000;
 /// Operations of Suture's own, for what no public one covers: the header has none with bit 19.
 inline constexpr std::uint32_t kChunkArm64Page21 = 0x0008c000;
 inline constexpr std::uint32_t kChunkArm64Branch26 = 0x0009c000;
+inline constexpr std::uint32_t kChunkImageRelative = 0x000ac000;
 
 } // namespace suture::package

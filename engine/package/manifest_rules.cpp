@@ -143,6 +143,12 @@ Result<void> check_kind(const Fixup& fixup, Machine machine) {
         if (fixup.kind == FixupKind::arm64_branch26 && fixup.target.value % isa::arm64::kInstructionSize != 0)
             return malformed(fmt::format("a branch to 0x{:x}, which is not aligned", fixup.target.value));
         return {};
+    case FixupKind::image_relative32:
+        if (machine != Machine::x64)
+            return malformed("a fixup for another machine");
+        if (fixup.addend != 0)
+            return malformed(fmt::format("an addend of {} to an RVA", fixup.addend));
+        return {};
     }
     return malformed(fmt::format("unknown kind of fixup {}", static_cast<unsigned>(fixup.kind)));
 }
@@ -155,7 +161,8 @@ Result<void> check_fixups(const Manifest& manifest) {
         SUTURE_CHECK(check_kind(fixup, manifest.machine));
         if (i > 0 && fixup.source <= manifest.fixups[i - 1].source)
             return malformed("the fixups are not in ascending order");
-        if (fixup.target.value >= manifest.baseline.size_of_image)
+        // check_contents() knows where the package ends.
+        if (fixup.kind != FixupKind::image_relative32 && fixup.target.value >= manifest.baseline.size_of_image)
             return malformed(fmt::format("a fixup refers to 0x{:x}, outside the baseline", fixup.target.value));
     }
     return {};

@@ -37,6 +37,10 @@ enum class FixupKind : std::uint8_t {
     /// bases are multiples of a page. The addend is 0.
     arm64_page21 = 3,
     arm64_branch26 = 4, ///< a b or bl: words from itself to (baseline base + target). The addend is 0.
+    /// 4 bytes: (package base + target) - baseline base, where `target` is an RVA of the package. For x64 code that adds
+    /// RVAs to the baseline's base. At most 0x7fffffff: such code may extend it with zeros or with its sign, so the
+    /// package has to lie behind the baseline. The addend is 0.
+    image_relative32 = 5,
 };
 
 /// Bytes of such a field.
@@ -44,7 +48,7 @@ constexpr std::uint32_t size_of(FixupKind kind) {
     return kind == FixupKind::absolute64 ? 8 : 4;
 }
 
-/// "absolute64", "rel32", "arm64-page21" or "arm64-branch26": the spelling used in output and JSON.
+/// "absolute64", "rel32", "arm64-page21", "arm64-branch26" or "image-relative32": the spelling used in output and JSON.
 constexpr std::string_view name_of(FixupKind kind) {
     switch (kind) {
     case FixupKind::absolute64:
@@ -55,15 +59,17 @@ constexpr std::string_view name_of(FixupKind kind) {
         return "arm64-page21";
     case FixupKind::arm64_branch26:
         return "arm64-branch26";
+    case FixupKind::image_relative32:
+        return "image-relative32";
     }
     return "unknown";
 }
 
-/// One field of the package image that refers to the baseline.
+/// One field of the package image that is filled in once both base addresses are known.
 struct Fixup {
     FixupKind kind = FixupKind::rel32;
     Rva source;              ///< the field, in the package image
-    Rva target;              ///< what it refers to, in the baseline
+    Rva target;              ///< what it refers to: in the baseline, of an image_relative32 in the package image
     std::int32_t addend = 0; ///< bytes; for an x64 rel32 field at the end of its instruction: -4
 
     auto operator<=>(const Fixup&) const = default;

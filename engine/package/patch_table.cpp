@@ -31,6 +31,7 @@ constexpr FixupOperation kFixupOperations[] = {
     {FixupKind::rel32, kChunkRel32},
     {FixupKind::arm64_page21, kChunkArm64Page21},
     {FixupKind::arm64_branch26, kChunkArm64Branch26},
+    {FixupKind::image_relative32, kChunkImageRelative},
 };
 
 /// check_manifest() knows no other kinds.

@@ -79,7 +79,12 @@ Result<Placement> choose_placement(target::Target& target, const Job& job, std::
         taken.push_back(placement.block.whole());
     }
     const std::uint64_t size = pages_up(job.package->image().size_of_image());
-    SUTURE_TRY(placement.image, find_gap(regions, taken, job.module, size, isa.reach()));
+    // Distances from the baseline to the package must not be negative where code takes them for RVAs.
+    const bool has_rvas = std::ranges::any_of(job.package->manifest().fixups, [](const package::Fixup& fixup) {
+        return fixup.kind == package::FixupKind::image_relative32;
+    });
+    SUTURE_TRY(placement.image,
+               find_gap(regions, taken, job.module, size, isa.reach(), has_rvas ? Side::behind : Side::either));
     taken.push_back({placement.image, size});
     return placement;
 }

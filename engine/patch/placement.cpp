@@ -23,17 +23,19 @@ constexpr std::uint64_t align_down(std::uint64_t value) {
 } // namespace
 
 Result<Va> find_gap(std::span<const target::Region> regions, std::span<const VaRange> taken,
-                    const target::Module& module, std::uint64_t size, std::uint64_t reach) {
+                    const target::Module& module, std::uint64_t size, std::uint64_t reach, Side side) {
     const std::uint64_t module_begin = module.range.begin.value;
     const std::uint64_t module_end = module.range.end().value;
     const auto no_room = [&] {
-        return fail(Error(Code::no_room_near_module,
-                          fmt::format("no free gap of {} bytes within {} bytes of 0x{:x}", size, reach, module_begin))
-                        .in_image(module.name));
+        return fail(
+            Error(Code::no_room_near_module, fmt::format("no free gap of {} bytes within {} bytes {} 0x{:x}", size,
+                                                         reach, side == Side::behind ? "behind" : "of", module_begin))
+                .in_image(module.name));
     };
     if (size == 0 || size > reach || module.range.size > reach || module_end > kHighest)
         return no_room();
-    const std::uint64_t lowest = std::max(kLowest, module_end > reach ? module_end - reach : 0);
+    const std::uint64_t lowest =
+        side == Side::behind ? module_end : std::max(kLowest, module_end > reach ? module_end - reach : 0);
     const std::uint64_t highest = std::min(kHighest, module_begin + reach);
 
     std::vector<VaRange> used(taken.begin(), taken.end());

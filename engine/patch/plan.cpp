@@ -45,10 +45,16 @@ bool apply_fixup(Bytes& bytes, const package::Fixup& fixup, Va at, Va baseline) 
         return distance == static_cast<std::int32_t>(distance);
     }
     case package::FixupKind::arm64_page21:
-    case package::FixupKind::arm64_branch26:
+    case package::FixupKind::arm64_branch26: {
         const auto word = aimed(bytes, fixup.source, at, value);
         put(bytes, fixup.source.value, word.value_or(0));
         return word.has_value();
+    }
+    case package::FixupKind::image_relative32: {
+        const std::uint64_t distance = at.value + fixup.target.value - baseline.value;
+        put(bytes, fixup.source.value, static_cast<std::uint32_t>(distance));
+        return distance <= std::numeric_limits<std::int32_t>::max();
+    }
     }
     return false;
 }

@@ -95,10 +95,10 @@ std::string package_text(const Package& package, const std::string& path, std::s
     for (const pe::ImportSlot& slot : package.imports())
         text += fmt::format("  {:<10}  {}\n", hex(slot.slot.value), plain_cut(name_of_import(slot), 320));
     if (!manifest.fixups.empty())
-        text += "references to the baseline\n";
+        text += "references that depend on both base addresses\n";
     for (const package::Fixup& fixup : manifest.fixups)
-        text += fmt::format("  {:<10}  {:<14}  {}\n", hex(fixup.source.value), package::name_of(fixup.kind),
-                            disassembler.baseline_name(fixup.target));
+        text += fmt::format("  {:<10}  {:<16}  {}\n", hex(fixup.source.value), package::name_of(fixup.kind),
+                            disassembler.target_name(fixup));
     text += counted(package.relocations().size(), "relocation") + ", " +
             counted(package.runtime_functions().size(), "entry") + " of unwind data\n";
     text += counted(manifest.functions.size(), "function") + " redirected\n";
@@ -173,7 +173,7 @@ Json package_json(const Package& package, const std::string& path, std::size_t b
                                   {"kind", package::name_of(fixup.kind)},
                                   {"target", fixup.target.value},
                                   {"addend", fixup.addend},
-                                  {"name", disassembler.baseline_name(fixup.target)}});
+                                  {"name", disassembler.target_name(fixup)}});
     for (const pe::Relocation& relocation : package.relocations())
         json["relocations"].push_back(relocation.at.value);
     for (const package::Global& global : manifest.globals)

@@ -89,9 +89,6 @@ class Writer {
 
     /// What is added to the entries of a table's copy.
     Result<Rva> base_of(const EmittedFunction& function, const program::JumpTable& table) const {
-        if (table.base == Rva{0})
-            return refuse(Code::reference_out_of_reach, table.at, function.updated,
-                          "a jump table whose entries are image-relative");
         if (const auto base = layout_.in_table(table.base))
             return *base;
         const auto& references = function.updated->references;
@@ -106,14 +103,35 @@ class Writer {
                       "the base of a jump table is nothing that is emitted");
     }
 
+    /// A table whose entries the code adds to the base of the baseline.
+    Result<void> write_rvas(const EmittedFunction& function, const program::JumpTable& table,
+                            std::vector<diff::Destination>::const_iterator destination, Bytes& section,
+                            Rva section_rva) {
+        if (table.entry_size != 4 || table.shift != 0)
+            return refuse(Code::reference_out_of_reach, table.at, function.updated,
+                          fmt::format("a jump table of RVAs of {} bytes each", table.entry_size));
+        const Rva at = layout_.tables.at(table.at);
+        for (std::uint32_t i = 0; i < table.targets.size(); ++i, ++destination) {
+            SUTURE_TRY(const Address to, destinations_.resolve(*destination, table.at, function.updated));
+            fields_.put_rva(section, section_rva, at + 4 * i, to);
+        }
+        return {};
+    }
+
     Result<void> write_tables(const EmittedFunction& function) {
         auto destination = function.table_destinations.begin();
         for (const program::JumpTable& table : function.updated->jump_tables) {
-            SUTURE_TRY(const Rva base, base_of(function, table));
             const Rva at = layout_.tables.at(table.at);
             const bool in_code = at < layout_.rdata.rva;
             Bytes& section = in_code ? fields_.text : fields_.rdata;
-            std::uint32_t offset = at - (in_code ? layout_.text.rva : layout_.rdata.rva);
+            const Rva section_rva = in_code ? layout_.text.rva : layout_.rdata.rva;
+            if (table.base == Rva{0}) {
+                SUTURE_CHECK(write_rvas(function, table, destination, section, section_rva));
+                destination += static_cast<std::ptrdiff_t>(table.targets.size());
+                continue;
+            }
+            SUTURE_TRY(const Rva base, base_of(function, table));
+            std::uint32_t offset = at - section_rva;
             for (std::size_t i = 0; i < table.targets.size(); ++i, ++destination, offset += table.entry_size) {
                 SUTURE_TRY(const Address to, destinations_.resolve(*destination, table.at, function.updated));
                 if (!to.in_package)
@@ -147,6 +165,12 @@ void Fields::put_pointer(Bytes& bytes, Rva section_rva, Rva field, Address to) {
         put(bytes, field - section_rva, std::uint64_t{0});
         fixups.push_back({package::FixupKind::absolute64, field, to.rva, 0});
     }
+}
+
+void Fields::put_rva(Bytes& bytes, Rva section_rva, Rva field, Address to) {
+    put(bytes, field - section_rva, to.in_package ? 0 : to.rva.value);
+    if (to.in_package)
+        fixups.push_back({package::FixupKind::image_relative32, field, to.rva, 0});
 }
 
 Result<Fields> write_fields(const program::Program& updated, const diff::ChangeSet& changes, const Layout& layout) {

@@ -22,6 +22,8 @@ struct Fields {
     }
     /// Makes the 8-byte field at `field`, in the section with these bytes at `section_rva`, hold an address.
     void put_pointer(Bytes& bytes, Rva section_rva, Rva field, Address to);
+    /// Makes the 4-byte field hold what is added to the baseline's base to get the address.
+    void put_rva(Bytes& bytes, Rva section_rva, Rva field, Address to);
 };
 
 /// Copies the code and data, and makes every reference lead where its destination says. Unwind data and import table

@@ -21,6 +21,23 @@ const JumpTable* table_at(const Function& function, Rva at) {
     return found != function.jump_tables.end() ? &*found : nullptr;
 }
 
+/// Where the data ends that lies at `offset` of a function which is understood, and that its own code reads; `offset`
+/// where there is none.
+std::uint32_t behind_data(const Function& function, std::uint32_t offset) {
+    const auto next = std::ranges::lower_bound(function.instructions, offset);
+    if (!function.decoded || (next != function.instructions.end() && *next == offset))
+        return offset;
+    std::uint32_t end = next != function.instructions.end() ? *next : function.range.size;
+    for (const JumpTable& table : function.jump_tables)
+        if (table.at > function.range.begin + offset && function.range.contains(table.at))
+            end = std::min(end, table.at - function.range.begin);
+    const bool is_read = std::ranges::any_of(function.references, [&](const program::Reference& reference) {
+        return (reference.use == Use::read || reference.use == Use::address) &&
+               reference.target == function.range.begin + offset;
+    });
+    return is_read ? end : offset;
+}
+
 /// True if the other code starts with an instruction of the same length, with its distance in the same place.
 bool same_instruction(const Instruction& instruction, ByteView bytes, ByteView other_code) {
     const auto distance = instruction.distance.value_or(DistanceField{instruction.length, 0});
@@ -123,6 +140,13 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
                 ++relocation;
             continue;
         }
+        if (const std::uint32_t behind = behind_data(function, offset); behind != offset) {
+            // Data that code of this function reads, such as the indices of a switch with two tables.
+            if (*updated_code.slice(offset, behind - offset) != *code.slice(offset, behind - offset))
+                return failed(goal, fmt::format("the data within it differs from that at {}", (entry + offset).text()));
+            offset = behind;
+            continue;
+        }
         const auto ours = decode(*updated_code.from(offset));
         if (!ours) {
             // What cannot be decoded cannot be checked where it is new; where it is old, every byte must be as it was.
@@ -172,12 +196,14 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
         for (; reference != function.references.end() && reference->instruction == offset; ++reference) {
             if (reference->kind != ReferenceKind::image_relative)
                 continue;
-            const auto value = code.read<std::uint32_t>(reference->offset);
-            if (reference->size != 4 || !value || reference->offset + 4 > offset + ours->length)
-                return failed(goal, "an image-relative reference of an unusual form");
-            fields.push_back({{reference->offset}, 4});
             // The base it is added to is the baseline's: that is what a reference to the header must lead to.
-            meet(reference->target, Place{false, {*value}}, reference->use, reference->access_size);
+            const auto place = overlay_.image_relative(entry + reference->offset);
+            if (reference->size != 4 || !place || reference->offset + 4 > offset + ours->length)
+                return failed(goal, "an image-relative reference of an unusual form");
+            if (entry.in_package)
+                used_fields_.insert(entry.rva + reference->offset);
+            fields.push_back({{reference->offset}, 4});
+            meet(reference->target, *place, reference->use, reference->access_size);
         }
         for (std::uint32_t i = offset; i < offset + ours->length; ++i) {
             const bool is_field = std::ranges::any_of(fields, [&](RvaRange field) { return field.contains(Rva{i}); });
@@ -236,14 +262,21 @@ Result<void> Equivalence::compare_tables(const Function& function, Place entry, 
         };
         const std::uint32_t size = table.range().size;
         const auto at = place_of(table.at, size);
-        const auto base = table.base == Rva{0} ? std::optional(Place{}) : place_of(table.base, 1);
+        const bool of_rvas = table.base == Rva{0};
+        const auto base = of_rvas ? std::optional(Place{}) : place_of(table.base, 1);
         if (!at || !base)
             return failed(goal, "nothing in the code leads to its jump table, or not everything to the same one");
         const auto entries = overlay_.content(*at, size);
         if (!entries)
             return failed(goal, fmt::format("there is no jump table at {}", at->text()));
         for (std::size_t i = 0; i < table.targets.size(); ++i) {
-            const auto to = entry_of(table, *entries, i, *base);
+            const Place field = *at + static_cast<std::uint32_t>(table.entry_size * i);
+            const bool is_rva = of_rvas && table.entry_size == 4 && table.shift == 0;
+            const auto to = is_rva    ? overlay_.image_relative(field)
+                            : of_rvas ? std::nullopt
+                                      : entry_of(table, *entries, i, *base);
+            if (is_rva && field.in_package)
+                used_fields_.insert(field.rva);
             const Rva updated = table.targets[i];
             if (!to)
                 return failed(goal, "a jump table of an unusual form");

@@ -9,13 +9,16 @@ namespace suture::prove {
 
 namespace {
 
-// Any two would do that lie differently to each other: one package above its baseline, one below it.
+// Any two would do that lie differently to each other: one package above its baseline, one below it, unless it may only
+// lie above it.
 constexpr Va kLowBaseline{0x1'4000'0000};
 constexpr Va kHighBaseline{0x7ff6'5432'0000};
 constexpr std::uint64_t kGapAbove = 0x3'0000;
 constexpr std::uint64_t kGapBelow = 0x17'0000;
+constexpr std::uint64_t kWiderGapAbove = 0x2a'0000;
 constexpr std::uint64_t kGranularity = 0x1'0000;
 constexpr std::uint64_t kInPage = 0xfff;
+constexpr std::uint64_t kHighestRva = 0x7fffffff;
 
 std::uint64_t round_up(std::uint64_t size) {
     return (size + kGranularity - 1) / kGranularity * kGranularity;
@@ -62,10 +65,19 @@ Result<Overlay> Overlay::make(const program::Program& baseline, const package::P
     const std::uint64_t baseline_size = round_up(baseline.image().size_of_image());
     const std::uint64_t package_size = round_up(package.image().size_of_image());
     SUTURE_TRY(auto above, overlay.lay(kLowBaseline, kLowBaseline + baseline_size + kGapAbove));
-    SUTURE_TRY(auto below, overlay.lay(kHighBaseline, kHighBaseline - package_size - kGapBelow));
+    SUTURE_TRY(auto other,
+               overlay.lay(kHighBaseline, overlay.lies_behind() ? kHighBaseline + baseline_size + kWiderGapAbove
+                                                                : kHighBaseline - package_size - kGapBelow));
     overlay.bases_.push_back(std::move(above));
-    overlay.bases_.push_back(std::move(below));
+    overlay.bases_.push_back(std::move(other));
     return overlay;
+}
+
+/// True if the package is refused wherever it does not lie behind the baseline.
+bool Overlay::lies_behind() const {
+    return std::ranges::any_of(package_->manifest().fixups, [](const package::Fixup& fixup) {
+        return fixup.kind == package::FixupKind::image_relative32;
+    });
 }
 
 Result<Overlay::Bases> Overlay::lay(Va baseline, Va package) const {
@@ -100,6 +112,13 @@ Result<Overlay::Bases> Overlay::lay(Va baseline, Va package) const {
                                   put_right ? "a fixup between two instructions" : put_right.error().detail())
                                 .at(fixup.source));
             put(fixup.source, *put_right);
+            continue;
+        }
+        if (fixup.kind == package::FixupKind::image_relative32) {
+            const std::uint64_t rva = package.value + fixup.target.value - baseline.value;
+            if (rva > kHighestRva || fixup.addend != 0)
+                return fail(Error(Code::proof_failed, "a fixup that is no RVA").at(fixup.source));
+            put(fixup.source, static_cast<std::uint32_t>(rva));
             continue;
         }
         const auto distance = static_cast<std::int64_t>(target - (package.value + fixup.source.value));
@@ -156,6 +175,17 @@ std::optional<Place> Overlay::displaced(Place field, std::uint8_t size, Place or
     return agreed([&](const Bases& bases) {
         return bases.package.value + origin.rva.value +
                static_cast<std::uint64_t>(signed_field(bases.image, field.rva.value, size));
+    });
+}
+
+std::optional<Place> Overlay::image_relative(Place field) const {
+    if (!field.in_package) {
+        const auto rva = baseline_->image().read<std::uint32_t>(field.rva);
+        return rva && *rva < baseline_->image().size_of_image() ? std::optional(Place{false, {*rva}}) : std::nullopt;
+    }
+    return agreed([&](const Bases& bases) {
+        const std::uint32_t rva = ByteView(bases.image).read<std::uint32_t>(field.rva.value).value_or(UINT32_MAX);
+        return rva <= kHighestRva ? bases.baseline.value + rva : 0;
     });
 }
 

@@ -25,6 +25,9 @@ class Overlay final : public arm64::PatchedCode {
     /// Where a displacement at `field` of `size` bytes (1 or 4) leads that counts from `origin`, or nothing if that is
     /// nowhere or depends on the bases.
     std::optional<Place> displaced(Place field, std::uint8_t size, Place origin) const;
+    /// Where the 4-byte RVA at `field` leads that code adds to the baseline's base, likewise. It is the same whether
+    /// the code extends it with zeros or with its sign.
+    std::optional<Place> image_relative(Place field) const;
     /// An Arm64 instruction, with the address fields that the first pair of bases gives it.
     std::optional<std::uint32_t> word(Place place) const override;
     std::optional<Place> address(Place place) const override;
@@ -45,6 +48,7 @@ class Overlay final : public arm64::PatchedCode {
     Overlay(const program::Program& baseline, const package::Package& package)
         : baseline_(&baseline), package_(&package) {}
     Result<Bases> lay(Va baseline, Va package) const;
+    bool lies_behind() const;
     std::optional<std::uint32_t> word_at(const Bases& bases, Place place) const;
     std::optional<Place> place_of(const Bases& bases, std::uint64_t address) const;
     template <class Address>

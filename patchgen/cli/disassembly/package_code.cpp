@@ -26,6 +26,8 @@ std::uint32_t arm64_word(std::uint32_t word, package::FixupKind kind, std::uint6
 
 /// Puts what the loader writes for `fixup` into a copy of the code around it.
 void apply(const package::Fixup& fixup, std::uint8_t* field) {
+    if (fixup.kind == package::FixupKind::image_relative32)
+        return; // a distance that means nothing before both bases are known
     const std::uint64_t at = kPackage + fixup.source.value;
     const std::uint64_t target =
         kBaseline + fixup.target.value + static_cast<std::uint64_t>(std::int64_t{fixup.addend});
@@ -127,6 +129,11 @@ std::string Disassembler::baseline_name(Rva rva) const {
     if (function && !function->name.empty() && RvaRange{function->baseline, function->baseline_size}.contains(rva))
         return with_offset(plain_cut(function->name), rva, function->baseline);
     return fmt::format("{}+0x{:x}", plain(package_.manifest().module), rva.value);
+}
+
+std::string Disassembler::target_name(const package::Fixup& fixup) const {
+    return fixup.kind == package::FixupKind::image_relative32 ? package_name(fixup.target)
+                                                              : baseline_name(fixup.target);
 }
 
 } // namespace suture::cli

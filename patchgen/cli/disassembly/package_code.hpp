@@ -19,6 +19,8 @@ class Disassembler {
     /// As it can be shown, see plain_cut().
     std::string package_name(Rva rva) const;
     std::string baseline_name(Rva rva) const;
+    /// What a fixup refers to, likewise.
+    std::string target_name(const package::Fixup& fixup) const;
 
   private:
     std::vector<Line> lines_of(ByteView bytes, Rva at, std::uint64_t base) const;

@@ -35,9 +35,9 @@ Result<void> write_reference(const Destinations& destinations, const EmittedFunc
         return {};
     }
     if (reference.kind == ReferenceKind::image_relative) {
-        if (to.in_package || !takes_baseline_header(function))
-            return refuse(Code::reference_out_of_reach, "an image-relative reference to something in the package");
-        Fields::put(fields.text, offset, to.rva.value);
+        if (!takes_baseline_header(function))
+            return refuse(Code::reference_out_of_reach, "an image-relative reference without the image's base");
+        fields.put_rva(fields.text, text, field, to);
         return {};
     }
     if (!to.in_package) {

@@ -24,6 +24,10 @@ TEST(ContentsRules, TakeWhatIsAtTheirLimits) {
         {"a global up to the end of .data", [](Contents& c) { c.manifest.globals[2].size = 0x2210; }},
         {"a field at the end of the initialised bytes", [](Contents& c) { c.manifest.fixups[4].source = {0x3018}; }},
         {"fields side by side", [](Contents& c) { c.manifest.fixups[4].source = {0x3010}; }},
+        {"an RVA of the last byte of the package's data",
+         [](Contents& c) {
+             c.manifest.fixups[1] = {FixupKind::image_relative32, {0x1090}, {0x620f}, 0};
+         }},
         {"a section of a page exactly", [](Contents& c) { c.sections[0].virtual_size = 0x1000; }},
     };
     for (const Case& c : cases) {
@@ -63,6 +67,14 @@ TEST(ContentsRules, RefuseWhatBreaksThem) {
         {"fixup: in zero fill", [](Contents& c) { c.manifest.fixups[4].source = {0x3800}; }},
         {"fixup: half in zero fill", [](Contents& c) { c.manifest.fixups[4].source = {0x301c}; }},
         {"fixup: over another fixup", [](Contents& c) { c.manifest.fixups[1].source = {0x1008}; }},
+        {"fixup: an RVA behind the package's data",
+         [](Contents& c) {
+             c.manifest.fixups[1] = {FixupKind::image_relative32, {0x1090}, {0x6210}, 0};
+         }},
+        {"fixup: an RVA of the package's header",
+         [](Contents& c) {
+             c.manifest.fixups[1] = {FixupKind::image_relative32, {0x1090}, {0x0}, 0};
+         }},
         {"fixup: over a relocation", [](Contents& c) { c.manifest.fixups[3].source = {0x201c}; }},
         {"fixup: in the import table", [](Contents& c) { c.manifest.fixups[3].source = {0x20b0}; }},
         {"relocation: twice", [](Contents& c) { c.relocations.push_back(c.relocations[0]); }},
@@ -121,7 +133,8 @@ TEST(ContentsRules, RefuseWhatBreaksThemOnArm64) {
         {"branch26: with an addend", [](Contents& c) { c.manifest.fixups[1].addend = 4; }},
         {"page21: with an addend", [](Contents& c) { c.manifest.fixups[0].addend = -4; }},
         {"branch26: to a place that is not aligned", [](Contents& c) { c.manifest.fixups[1].target = {0x1402}; }},
-        {"fixup: of an unknown kind", [](Contents& c) { c.manifest.fixups[4].kind = static_cast<FixupKind>(5); }},
+        {"fixup: of an unknown kind", [](Contents& c) { c.manifest.fixups[4].kind = static_cast<FixupKind>(6); }},
+        {"fixup: an RVA, for x64", [](Contents& c) { c.manifest.fixups[4].kind = FixupKind::image_relative32; }},
         // sites
         {"site: not aligned",
          [](Contents& c) {

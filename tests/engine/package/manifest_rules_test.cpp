@@ -100,6 +100,10 @@ TEST(ManifestRules, RefuseWhatBreaksThem) {
         {"fixups: the same twice", [](Manifest& m) { m.fixups[1] = m.fixups[0]; }},
         {"fixup.kind: unknown", [](Manifest& m) { m.fixups[0].kind = static_cast<FixupKind>(3); }},
         {"fixup.target: outside the baseline", [](Manifest& m) { m.fixups[0].target = {0x9000}; }},
+        {"fixup: an RVA with an addend",
+         [](Manifest& m) {
+             m.fixups[0] = {FixupKind::image_relative32, {0x1005}, {0x2000}, 4};
+         }},
         // globals
         {"globals: out of order", [](Manifest& m) { std::swap(m.globals[0], m.globals[1]); }},
         {"globals: overlapping", [](Manifest& m) { m.globals[0].size = 0x21; }},

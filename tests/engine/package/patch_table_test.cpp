@@ -27,7 +27,7 @@ TEST(PatchTable, HasTheMasksAndOperationsOfTheHeader) {
     EXPECT_EQ(kChunkInverse & kChunkObligatory & kChunkReserved & kChunkType & kChunkSize, 0u);
     // Each operation used here carries a source and a target.
     for (const std::uint32_t operation :
-         {kChunkFunction, kChunkAbsolute, kChunkRel32, kChunkArm64Page21, kChunkArm64Branch26}) {
+         {kChunkFunction, kChunkAbsolute, kChunkRel32, kChunkArm64Page21, kChunkArm64Branch26, kChunkImageRelative}) {
         EXPECT_EQ(operation & ~kChunkType, 0u);
         EXPECT_EQ(operation & (kChunkSourceRva | kChunkTargetRva), kChunkSourceRva | kChunkTargetRva);
     }
@@ -55,6 +55,18 @@ TEST(PatchTable, WritesInstructionsOfArm64AsChunksOfTheirOwn) {
     EXPECT_EQ(bytes, words({0x0002c001, 0, 0x1010, 0x3000, // ABSOLUTE
                             0x0008c001, 0, 0x1008, 0x5010, // ARM64_PAGE21
                             0x0009c001, 0, 0x1004, 0x2000, // ARM64_BRANCH26
+                            0}));
+    const auto table = decode_patch_table(bytes);
+    ASSERT_TRUE(table);
+    EXPECT_EQ(table->fixups, fixups);
+}
+
+TEST(PatchTable, WritesRvasOfThePackageAsAChunkOfTheirOwn) {
+    const std::vector<Fixup> fixups = {{FixupKind::image_relative32, {0x1004}, {0x2010}, 0},
+                                       {FixupKind::rel32, {0x1010}, {0x3000}, -4}};
+    const Bytes bytes = encode_patch_table({}, fixups);
+    EXPECT_EQ(bytes, words({0x0003c001, 0xfffffffc, 0x1010, 0x3000, // REL32
+                            0x000ac001, 0, 0x1004, 0x2010,          // IMAGE_RELATIVE
                             0}));
     const auto table = decode_patch_table(bytes);
     ASSERT_TRUE(table);
@@ -103,7 +115,7 @@ TEST(PatchTable, RefusesTablesThatCannotBeRead) {
              {"CALL_TARGET", words({0x00044001, 1, 0})},
              {"INDIRECT", words({0x0005c001, 1, 2, 0})},
              {"NO_CALL_TARGET", words({0x00064001, 1, 0})},
-             {"an operation between those of Arm64", words({0x000ac001, 0, 1, 2, 0})},
+             {"an operation behind those of this format", words({0x000bc001, 0, 1, 2, 0})},
              {"DYNAMIC_VALUE", words({0x00078001, 1, 0})},
              {"FUNCTION without its target bit", words({0x00018001, 1, 2, 0})},
              {"INVERSE", words({0x8001c001, 1, 2, 0})},

@@ -28,6 +28,18 @@ TEST(FindGapTest, GoesBeforeTheModuleWhereNothingIsFreeBehindIt) {
     EXPECT_EQ(gap({{{Va{0x7ff6'0002'0000}, 4 * kGiB}}, {{Va{0x7ff5'fff0'0000}, 0x1000}}}), Va{0x7ff5'fffd'0000});
 }
 
+TEST(FindGapTest, LiesBehindTheModuleOnlyWhereItMustNotLieBeforeIt) {
+    const auto behind = [](std::vector<target::Region> regions) {
+        regions.push_back(kItself);
+        return find_gap(regions, {}, kModule, 0x30000, 2 * kGiB, Side::behind);
+    };
+    EXPECT_EQ(behind({}), Va{0x7ff6'0002'0000});
+    EXPECT_EQ(behind({{{Va{0x7ff5'0000'0000}, 0x1000}}, {{Va{0x7ff6'0004'0000}, 0x1000}}}), Va{0x7ff6'0005'0000});
+    const auto none = behind({{{Va{0x7ff6'0002'0000}, 4 * kGiB}}});
+    ASSERT_FALSE(none);
+    EXPECT_EQ(none.error().code(), Code::no_room_near_module);
+}
+
 TEST(FindGapTest, EveryByteOfTheGapReachesEveryByteOfTheModule) {
     // The only free space behind begins just inside the reach, but does not end there.
     const std::uint64_t end = kModule.range.begin.value + 2 * kGiB;

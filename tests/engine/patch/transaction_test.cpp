@@ -61,6 +61,17 @@ TEST_F(TransactionTest, FixupsLeadIntoTheModuleWhereItIsLoaded) {
     EXPECT_EQ((caller + 5 + static_cast<std::uint64_t>(std::int64_t{*displacement})), kBase + kOther.value);
 }
 
+TEST_F(TransactionTest, RvasOfThePackageAreDistancesFromTheBaseOfTheModule) {
+    package::Contents with_rva = contents(1);
+    const Rva field = package::kFirstSection + 0x34;
+    with_rva.manifest.fixups.push_back({package::FixupKind::image_relative32, field, package::kFirstSection + 0x30, 0});
+    ASSERT_TRUE(apply_file(write(with_rva)));
+    const Va image = call(kPadded) - package::kFirstSection.value;
+    EXPECT_GT(image, kBase);
+    EXPECT_EQ(kBase + *ByteView(target_.peek(image + field.value, 4)).read<std::uint32_t>(0),
+              image + package::kFirstSection.value + 0x30);
+}
+
 TEST_F(TransactionTest, NoPageIsEverWritableAndExecutableAndOnlyDataIsWritable) {
     ASSERT_TRUE(apply_sequence(1));
     const auto regions = target_.regions();
@@ -220,6 +231,32 @@ TEST_F(RefusalTest, RefusesAPackageForAnotherMachine) {
     arm.manifest.functions.clear();
     const auto before = target_.pages();
     expect_refused(apply_file(write(arm)), Code::machine_differs, before);
+}
+
+TEST_F(RefusalTest, RefusesWhereAPackageWithRvasWouldLieBeforeTheModule) {
+    class FullBehind : public FakeTarget {
+      public:
+        Result<std::vector<target::Region>> regions() override {
+            SUTURE_TRY(auto regions, FakeTarget::regions());
+            std::erase_if(regions, [](const auto& one) { return one.range.begin >= kBase + 0x10000; });
+            regions.push_back({{kBase + 0x10000, std::uint64_t{3} << 30}});
+            return regions;
+        }
+    };
+    FullBehind full;
+    full.load_module("app.dll", kBase, app_.mapped(kBase.value), app_.file());
+    package::Contents with_rva = contents(1);
+    with_rva.manifest.fixups.push_back(
+        {package::FixupKind::image_relative32, package::kFirstSection + 0x34, package::kFirstSection, 0});
+    const Bytes file = write(with_rva);
+    const auto package = package::Package::parse(file);
+    const auto before = full.pages();
+    EXPECT_EQ(error_of(apply(full, {&*package, 1}, {})).code(), Code::no_room_near_module);
+    EXPECT_EQ(full.pages(), before);
+    // Another one may lie there.
+    const Bytes other = write(contents(1));
+    const auto without = package::Package::parse(other);
+    EXPECT_TRUE(apply(full, {&*without, 1}, {}));
 }
 
 TEST_F(RefusalTest, RefusesAModuleThatIsNotLoaded) {

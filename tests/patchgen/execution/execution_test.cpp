@@ -192,7 +192,7 @@ bool may_be_refused(const PairName& name) {
     if (name.symbols)
         return false;
     const bool arm64 = name.machine == "arm64";
-    return name.source == "globals" ||
+    return name.source == "globals" || name.source == "image_base" ||
            (arm64 && (name.source == "strings" || name.source == "calls" || name.source == "parser"));
 }
 
@@ -236,6 +236,7 @@ std::vector<PairName> all_pairs(bool symbols) {
             for (const char* optimisation : {"O0", "O1", "O2", "Os"})
                 pairs.push_back({source, machine, optimisation, symbols});
     pairs.push_back({"pages", "arm64", "O2", symbols});
+    pairs.push_back({"image_base", "x64", "O2", symbols});
     return pairs;
 }
 

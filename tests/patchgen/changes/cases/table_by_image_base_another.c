@@ -1,4 +1,4 @@
-// expect: refused reference-out-of-reach
+// expect: package by_image_base
 #include "../case.h"
 
 __asm__(".section .rdata,\"dr\"\n"
