@@ -50,9 +50,13 @@ std::optional<Header> read_header(ByteView bytes) {
     return header;
 }
 
-/// True if the codes from `index` on are defined up to one that ends them.
-bool codes_end(ByteView codes, std::uint32_t index) {
+/// True if the codes from `begin` on are defined up to one that ends them. MSVC leaves that one out where the codes of
+/// an epilogue are the last ones and fill the last word.
+bool codes_end(ByteView codes, std::uint32_t begin, bool of_epilogue = false) {
+    std::uint32_t index = begin;
     while (const auto rest = codes.from(index)) {
+        if (rest->empty())
+            return of_epilogue && index != begin;
         const std::uint32_t size = unwind_code_size_arm64(*rest);
         if (size == 0)
             return false;
@@ -128,7 +132,7 @@ Result<UnwindInfoArm64> unwind_info_arm64_of(const Image& image, const RuntimeFu
     for (std::uint32_t i = 0; i < scopes; ++i) {
         const std::uint32_t scope = bytes->read<std::uint32_t>(header->size + std::uint64_t{i} * kWord).value_or(0);
         const EpilogArm64 epilog{(scope & 0x3ffff) * kInstruction, scope >> 22};
-        if (epilog.start >= info.function_size || !codes_end(*codes, epilog.first_code))
+        if (epilog.start >= info.function_size || !codes_end(*codes, epilog.first_code, true))
             return bad(rva, fmt::format("epilogue {} lies outside its function, or its codes do not end", i));
         info.epilogs.push_back(epilog);
     }

@@ -146,4 +146,10 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> copy_of(std::uint32_t wor
     return std::pair(bits(word, 0, 5), bits(word, 16, 5));
 }
 
+std::optional<Selection> selection_of(std::uint32_t word) {
+    if ((word & 0x7fe00c00) != 0x1a800000)
+        return std::nullopt;
+    return Selection{bits(word, 0, 5), bits(word, 5, 5), bits(word, 16, 5), bits(word, 12, 4), word >> 31 != 0};
+}
+
 } // namespace suture::prove::arm64

@@ -75,4 +75,14 @@ bool is_return(std::uint32_t word);
 /// The registers of `mov to, from` of 64 bits, as to and from.
 std::optional<std::pair<std::uint32_t, std::uint32_t>> copy_of(std::uint32_t word);
 
+/// A csel: which of two registers it copies under a condition, as b.cond has it.
+struct Selection {
+    std::uint32_t result = 0;
+    std::uint32_t if_true = 0;
+    std::uint32_t if_false = 0;
+    std::uint32_t condition = 0;
+    bool whole = false; ///< of 64 bits
+};
+std::optional<Selection> selection_of(std::uint32_t word);
+
 } // namespace suture::prove::arm64

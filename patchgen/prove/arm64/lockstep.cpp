@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace suture::prove::arm64 {
 
@@ -14,10 +15,12 @@ using program::Use;
 namespace {
 
 constexpr std::uint32_t kRva32 = 0xffffffff;
-constexpr Registers kArguments = 0xff;         // x0 to x7
 constexpr Registers kNonvolatile = 0x3ff80000; // x19 to x29
-constexpr Registers kResult = 3;               // x0 and x1
+constexpr Registers kArguments = 0xff;         // x0 to x7
+constexpr std::uint32_t kCondition = 0xf;
+constexpr std::uint32_t kAlways = 14;
 constexpr std::uint32_t kNop = 0xd503201f;
+constexpr std::uint32_t kBreak = 0xd43e0000; // brk #0xf000
 
 std::string list_of(Registers registers) {
     std::string text;
@@ -27,6 +30,12 @@ std::string list_of(Registers registers) {
     return text;
 }
 
+/// What differs between both sides are bare pages that adrp instructions have left, and what veneers have. Whoever is
+/// told of them reads them or does not: direct calls and jumps pass them on as goals. Where nobody can be told, at
+/// calls through pointers and at returns, the calling convention says who reads what, and no argument or result is a
+/// bare page: a compiler knows the address of no page, only of what an add or a load goes on to. Likewise, where a
+/// function stores the argument registers that its caller has left as they were, as those of variable arguments do,
+/// what it loads from there again are arguments, and nothing that was none.
 class Lockstep {
   public:
     explicit Lockstep(const Question& question)
@@ -43,7 +52,8 @@ class Lockstep {
         look_ahead();
         for (const auto& [offset, different] : question_.entries)
             if (offset < size_)
-                start(offset, offset == 0 ? different : different | suspects_);
+                start(offset, offset == 0 ? different : different | suspects_,
+                      offset == 0 ? Value::Kind::left : Value::Kind::different);
         for (const std::uint32_t offset : question_.taken) {
             mark_join(offset);
             if (jumps_by_register_)
@@ -53,11 +63,16 @@ class Lockstep {
         }
         settle();
         // What no path has led to is entered in ways that the code does not show.
-        for (std::uint32_t offset = 0; offset < size_; offset += kWordSize)
-            if (!reached_[offset / kWordSize] && !is_data_[offset / kWordSize] && !is_fill_before_data(offset)) {
-                start(offset, suspects_);
-                settle();
+        for (std::uint32_t offset = 0; offset < size_; offset += kWordSize) {
+            if (reached_[offset / kWordSize] || is_data_[offset / kWordSize])
+                continue;
+            if (is_fill(offset)) {
+                SUTURE_CHECK(compare_fill(offset));
+                continue;
             }
+            start(offset, marks_the_end(offset) ? 0 : suspects_);
+            settle();
+        }
         for (const auto& [offset, state] : joins_)
             SUTURE_CHECK(check_from(offset, state));
         std::ranges::sort(result_.fields);
@@ -147,9 +162,9 @@ class Lockstep {
         return theirs && distance_of(*theirs).form == Form::branch && distance_of(word(offset)).form != Form::branch;
     }
 
-    void start(std::uint32_t offset, Registers different) {
+    void start(std::uint32_t offset, Registers different, Value::Kind kind = Value::Kind::different) {
         mark_join(offset);
-        arrive(offset, RegisterState(different));
+        arrive(offset, RegisterState(different, kind));
     }
 
     void arrive(std::uint32_t offset, const RegisterState& state) {
@@ -165,11 +180,12 @@ class Lockstep {
             const std::uint32_t from = *pending_.begin();
             pending_.erase(pending_.begin());
             RegisterState state = joins_.at(from);
+            selected_.reset();
             for (std::uint32_t offset = from; offset < size_; offset += kWordSize) {
                 reached_[offset / kWordSize] = true;
                 const auto checked = step(offset, state, false);
                 for (const std::uint32_t to : next_)
-                    arrive(to, state);
+                    arrive(to, if_taken_ ? *if_taken_ : state);
                 if (flow_of(word(offset)) != Flow::on)
                     break;
                 const std::uint32_t behind = offset + kWordSize;
@@ -184,6 +200,7 @@ class Lockstep {
     }
 
     Result<void> check_from(std::uint32_t from, RegisterState state) {
+        selected_.reset();
         for (std::uint32_t offset = from; offset < size_; offset += kWordSize) {
             if (is_data_[offset / kWordSize])
                 return failed(offset, "code that is data too");
@@ -196,26 +213,47 @@ class Lockstep {
         return {};
     }
 
-    /// True for a NOP that aligns the literals behind it.
-    bool is_fill_before_data(std::uint32_t offset) const {
+    /// True for a NOP that aligns the literals behind it, or the code, to which control comes from elsewhere.
+    bool is_fill(std::uint32_t offset) const {
         std::uint32_t end = offset;
         while (end < size_ && !is_data_[end / kWordSize] && !reached_[end / kWordSize] && word(end) == kNop)
             end += kWordSize;
-        return end != offset && end < size_ && is_data_[end / kWordSize];
+        return end != offset && end < size_ && (is_data_[end / kWordSize] || reached_[end / kWordSize]);
     }
 
-    /// True for a call that does not return, since no code is behind it.
-    bool ends_before_data(std::uint32_t offset) const {
+    Result<void> compare_fill(std::uint32_t offset) const {
+        const auto theirs = question_.patched.word(question_.entry + offset);
+        return theirs == word(offset) ? Result<void>() : failed(offset, "fill that differs");
+    }
+
+    /// True for a system call behind which nothing can run: what MSVC puts where control never comes. Nobody relies on
+    /// what registers hold there.
+    bool marks_the_end(std::uint32_t offset) const {
+        constexpr std::uint32_t kSystemCall = 0xd4000001;
+        if ((word(offset) & 0xffe0001f) != kSystemCall)
+            return false;
         const std::uint32_t behind = offset + kWordSize;
-        return is_call(word(offset)) && behind < size_ && is_data_[behind / kWordSize];
+        return behind >= size_ || word(behind) >> 16 == 0; // udf
+    }
+
+    /// True for a call that does not return, since no code is behind it, and for the trap that MSVC puts behind one.
+    bool ends_before_data(std::uint32_t offset) const {
+        if (!is_call(word(offset)) && word(offset) != kBreak)
+            return false;
+        std::uint32_t behind = offset + kWordSize;
+        while (behind < size_ && !is_data_[behind / kWordSize] && !is_join_[behind / kWordSize] && word(behind) == kNop)
+            behind += kWordSize;
+        return behind < size_ && is_data_[behind / kWordSize];
     }
 
     /// Compares one instruction and sets `state` to what holds behind it, and `next_` to where else control may go.
     /// Errors count only once the states are settled, when `checking`: then all that is met is noted.
     Result<void> step(std::uint32_t offset, RegisterState& state, bool checking) {
         next_.clear();
+        if_taken_.reset();
         checking_ = checking;
         const std::uint32_t ours = word(offset);
+        const auto selected = std::exchange(selected_, std::nullopt);
         const Distance distance = distance_of(ours);
         const auto theirs = question_.patched.word(question_.entry + offset);
         const RegisterUse use = registers_of(ours);
@@ -245,16 +283,81 @@ class Lockstep {
                        ? Result<void>()
                        : misused(offset, use.reads & state.not_same());
         }
-        const Registers misread = use.reads & state.not_same();
+        if (const auto selection = selection_of(ours); selection && use.reads & state.not_same() && use.writes) {
+            select(*selection, state);
+            return {};
+        }
+        const Registers misread = use.reads & state.not_same() & ~homed(ours, state);
         if (misread) {
             for (std::uint32_t number = 0; number < kZero; ++number)
                 if (use.writes >> number & 1)
                     state.set(number, {});
             return misused(offset, misread);
         }
-        if (distance.form != Form::none)
-            return make_address(offset, distance, state);
+        if (distance.form != Form::none) {
+            auto made = make_address(offset, distance, state);
+            if (selected && is_conditional(ours))
+                part_ways(*selected, ours & kCondition, state);
+            return made;
+        }
         return leave(offset, use, state);
+    }
+
+    static bool is_conditional(std::uint32_t word) { return (word & 0xff000010) == 0x54000000; } // b.cond
+
+    /// What a csel gets of a register, where that is one and not the same.
+    static std::optional<Value> value_in(const RegisterState& state, std::uint32_t number, bool whole) {
+        const Value* value = number == kZero ? nullptr : state.find(number);
+        if (!value || value->kind == Value::Kind::label)
+            return std::nullopt;
+        return whole && value->kind == Value::Kind::page ? *value : Value{};
+    }
+
+    static void assign(RegisterState& state, std::uint32_t number, const std::optional<Value>& value) {
+        if (value)
+            state.set(number, *value);
+        else
+            state.forget(1u << number);
+    }
+
+    /// Compilers select from a register that holds nothing yet where a branch on the same condition follows, behind
+    /// which that one is set.
+    void select(const Selection& selection, RegisterState& state) {
+        const auto if_true = value_in(state, selection.if_true, selection.whole);
+        const auto if_false = value_in(state, selection.if_false, selection.whole);
+        assign(state, selection.result, if_true == if_false ? if_true : Value{});
+        selected_ = {selection.result, selection.condition, if_true, if_false};
+    }
+
+    /// Behind a branch on the condition of a selection it is known what was selected.
+    struct Selected {
+        std::uint32_t result;
+        std::uint32_t condition;
+        std::optional<Value> if_true;
+        std::optional<Value> if_false;
+    };
+    void part_ways(const Selected& selected, std::uint32_t condition, RegisterState& state) {
+        const bool opposite = (condition ^ 1) == selected.condition;
+        if (condition >= kAlways || (condition != selected.condition && !opposite))
+            return;
+        if_taken_ = state;
+        assign(*if_taken_, selected.result, opposite ? selected.if_false : selected.if_true);
+        assign(state, selected.result, opposite ? selected.if_true : selected.if_false);
+    }
+
+    /// The argument registers that `word` stores into the frame, where they hold what the caller has left there.
+    static Registers homed(std::uint32_t word, const RegisterState& state) {
+        constexpr std::uint32_t kFramePointer = 29;
+        const bool is_one = (word & 0xffc00000) == 0xf9000000;  // str x, [x, #imm]
+        const bool is_pair = (word & 0xffc00000) == 0xa9000000; // stp x, x, [x, #imm]
+        const std::uint32_t base = word >> 5 & 0x1f;
+        if ((!is_one && !is_pair) || (base != kZero && base != kFramePointer))
+            return 0;
+        Registers result = 0;
+        for (const std::uint32_t number : {word & 0x1f, is_pair ? word >> 10 & 0x1f : word & 0x1f})
+            if (const Value* value = state.find(number); value && value->kind == Value::Kind::left)
+                result |= 1u << number & kArguments;
+        return result;
     }
 
     std::unexpected<Error> misused(std::uint32_t offset, Registers registers) const {
@@ -276,7 +379,7 @@ class Lockstep {
     Result<void> leave(std::uint32_t offset, const RegisterUse& use, RegisterState& state) {
         const std::uint32_t ours = word(offset);
         if (is_return(ours)) {
-            const Registers kept = state.not_same() & (kNonvolatile | kResult) & ~only_clobbered(state);
+            const Registers kept = state.not_same() & kNonvolatile;
             return kept ? Result<void>(misused(offset, kept)) : Result<void>();
         }
         if (flow_of(ours) == Flow::anywhere) {
@@ -291,15 +394,14 @@ class Lockstep {
             if (checking_)
                 result_.different_at_tables |= state.not_same();
             if (!may_stay)
-                if (const Registers kept = state.not_same() & (kNonvolatile | kArguments) & ~only_clobbered(state))
+                if (const Registers kept = state.not_same() & kNonvolatile)
                     return misused(offset, kept);
             return {};
         }
         if (is_call(ours)) {
-            const Registers taken = state.not_same() & kArguments & ~only_clobbered(state);
             state.call();
             state.forget(use.writes);
-            return taken ? Result<void>(misused(offset, taken)) : Result<void>();
+            return {};
         }
         const auto label = label_of_sum(ours, state);
         state.forget(use.writes);
@@ -338,14 +440,6 @@ class Lockstep {
     void set_label(RegisterState& state, std::uint32_t number, Rva address) const {
         if (number != kZero && is_base(address))
             state.set(number, {Value::Kind::label, address, std::nullopt});
-    }
-
-    static Registers only_clobbered(const RegisterState& state) {
-        Registers result = 0;
-        for (std::uint32_t number = 0; number < kZero; ++number)
-            if (const Value* value = state.find(number); value && value->kind == Value::Kind::clobbered)
-                result |= 1u << number;
-        return result;
     }
 
     /// An add, load or store that goes on from a page.
@@ -519,6 +613,8 @@ class Lockstep {
     std::map<std::uint32_t, RegisterState> joins_;
     std::set<std::uint32_t> pending_;
     std::vector<std::uint32_t> next_;
+    std::optional<RegisterState> if_taken_; ///< what holds where a branch leads, if not what holds behind it
+    std::optional<Selected> selected_;      ///< by the instruction in front
     bool checking_ = false;
     Comparison result_;
 };

@@ -21,12 +21,20 @@ Value joined(const Value& a, const Value& b) {
     return {};
 }
 
+bool is_garbage(const Value* value) {
+    return value && value->kind == Value::Kind::clobbered;
+}
+
+bool is_same(const Value* value) {
+    return !value || value->kind == Value::Kind::label;
+}
+
 } // namespace
 
-RegisterState::RegisterState(Registers different) {
+RegisterState::RegisterState(Registers different, Value::Kind kind) {
     for (std::uint32_t number = 0; number < kZero; ++number)
         if (different >> number & 1)
-            values_.emplace_back(number, Value{});
+            values_.emplace_back(number, Value{kind, {}, std::nullopt});
 }
 
 const Value* RegisterState::find(std::uint32_t number) const {
@@ -49,7 +57,7 @@ void RegisterState::forget(Registers numbers) {
 void RegisterState::call() {
     std::erase_if(values_, [](const auto& one) { return one.second.kind == Value::Kind::label; });
     for (auto& [number, value] : values_)
-        if ((number <= kLastVolatile || number == kLink) && value.kind == Value::Kind::page)
+        if (number <= kLastVolatile || number == kLink)
             value.kind = Value::Kind::clobbered;
 }
 
@@ -67,6 +75,10 @@ bool RegisterState::join(const RegisterState& other) {
     for (std::uint32_t number = 0; number < kZero; ++number) {
         const Value* a = find(number);
         const Value* b = other.find(number);
+        // Nobody reads garbage, nor a bare page for a number: whoever reads what is the same on the other way comes
+        // by that way, and the call on this one does not return.
+        if ((is_garbage(a) && is_same(b)) || (is_garbage(b) && is_same(a)))
+            continue;
         if (differing >> number & 1)
             result.emplace_back(number, a && b ? joined(*a, *b) : Value{});
         else if (a && b && *a == *b)

@@ -9,8 +9,9 @@ namespace suture::prove::arm64 {
 struct Value {
     enum class Kind : std::uint8_t {
         page,      ///< page addresses: `updated`, and `place` if that does not depend on the bases
-        clobbered, ///< held such pages before a call; now it is garbage, or it holds them still
+        clobbered, ///< held such pages, or different values, before a call; now it is garbage, or it holds them still
         different, ///< nothing is known
+        left,      ///< what the caller has left there: no argument, see Lockstep
         label,     ///< holds the same: `updated`, from which a table of the function counts, and perhaps an offset
     };
     Kind kind = Kind::different;
@@ -26,7 +27,7 @@ class RegisterState {
   public:
     RegisterState() = default;
     /// `different`: these hold different values.
-    explicit RegisterState(Registers different);
+    explicit RegisterState(Registers different, Value::Kind kind = Value::Kind::different);
 
     const Value* find(std::uint32_t number) const;
     void set(std::uint32_t number, Value value);

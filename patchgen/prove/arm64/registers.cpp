@@ -68,7 +68,14 @@ Known branch_group(std::uint32_t word) {
     if ((word & 0xff000000) == 0xd4000000) {   // svc, brk and others
         if ((word & 0xffe0001f) == 0xd4000001) // Windows takes the number of a system call from the svc itself
             return RegisterUse{kSystemCall, 0};
-        return RegisterUse{(word & 0xffe0001f) == 0xd4200000 ? Registers{1} : kArguments, 0};
+        if ((word & 0xffe0001f) == 0xd4200000) {
+            // Of Windows' own, __fastfail takes a code, and the services of a debugger take arguments; all others, and
+            // the traps of compilers, say nothing but where they are.
+            const std::uint32_t number = bits(word, 5, 16);
+            const bool takes_arguments = number == 0xf001 || number == 0xf002;
+            return RegisterUse{number == 0xf003 ? Registers{1} : takes_arguments ? kArguments : 0, 0};
+        }
+        return RegisterUse{kArguments, 0};
     }
     if ((word & 0xfffff01f) == 0xd503201f) { // hints
         const std::uint32_t hint = bits(word, 5, 7);

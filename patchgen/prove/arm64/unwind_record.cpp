@@ -45,13 +45,14 @@ std::uint32_t code_size(std::uint8_t first) {
     }
 }
 
-/// The sequence of unwind codes at `begin`, up to and with its end: bytes, and how many instructions it stands for.
+/// The sequence of unwind codes at `begin`, up to and with its end, or the end of all codes where it is that of an
+/// epilogue: bytes, and how many instructions it stands for.
 struct Sequence {
     Bytes bytes;
     std::uint32_t instructions = 0; ///< that the end stands for none in a prologue, for a return in an epilogue
 };
 
-std::optional<Sequence> sequence_at(ByteView codes, std::uint64_t begin) {
+std::optional<Sequence> sequence_at(ByteView codes, std::uint64_t begin, bool of_epilogue = false) {
     Sequence sequence;
     bool in_fragment = false;
     for (std::uint64_t at = begin; at < codes.size();) {
@@ -68,7 +69,7 @@ std::optional<Sequence> sequence_at(ByteView codes, std::uint64_t begin) {
             ++sequence.instructions;
         at += bytes->size();
     }
-    return std::nullopt;
+    return of_epilogue && !sequence.bytes.empty() ? std::optional(std::move(sequence)) : std::nullopt;
 }
 
 UnwindRecord packed_record(const pe::RuntimeFunction& entry) {
@@ -145,7 +146,7 @@ Result<UnwindRecord> unwind_record_of(const pe::Image& image, const pe::RuntimeF
     }
     for (std::uint32_t i = 0; i < scopes; ++i) {
         const std::uint32_t scope = *bytes->read<std::uint32_t>(header + i * kWord);
-        const auto sequence = sequence_at(codes, bits(scope, 22, 10));
+        const auto sequence = sequence_at(codes, bits(scope, 22, 10), true);
         if (!sequence)
             return bad(at);
         record.frame_changes.push_back({{bits(scope, 0, 18) * kWord}, (sequence->instructions + 1) * kWord});

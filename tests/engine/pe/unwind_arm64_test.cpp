@@ -193,10 +193,20 @@ TEST(UnwindArm64Test, RefusesWhatIsNotDefined) {
              words({header(0x40, false, true, 0, 1), 0xe7e3e3e3}),            // an operand behind the last word
              words({header(0x40, false, true, 4, 1), 0xe3e3e3e4}),            // an epilogue without codes
              words({header(0x40, false, false, 1, 1), 0x40 / 4, 0xe3e3e3e4}), // an epilogue behind the function
-             words({header(0x40, false, false, 1, 1), 1u << 22, 0xe3e3e3e4}), // an epilogue without an end
+             words({header(0x40, false, false, 1, 1), 1u << 22, 0xede3e3e4}), // an epilogue with a reserved code
+             words({header(0x40, false, false, 1, 1), 1u << 22, 0xe7e3e3e4}), // an operand behind the last word
+             words({header(0x40, false, false, 1, 1), 4u << 22, 0xe3e3e3e4}), // an epilogue that is empty
              words({header(0x40, true, true, 0, 1), 0xe3e3e3e4, 0x10000000}), // a handler outside the image
          })
         EXPECT_FALSE(info(record, 0x40)) << record.size();
+}
+
+TEST(UnwindArm64Test, AnEpilogueMayEndWithTheLastWord) {
+    // As MSVC writes it; a prologue may not.
+    const auto found =
+        info(words({header(0x40, false, false, 1, 2), 0x20 / 4 | 4u << 22, 0xe3e3e483, 0xe3e38302}), 0x40);
+    ASSERT_TRUE(found) << found.error().message();
+    EXPECT_EQ(found->epilogs, (std::vector<EpilogArm64>{{0x20, 4}}));
 }
 
 TEST(UnwindArm64Test, RefusesAddressesThatCannotHoldARecord) {

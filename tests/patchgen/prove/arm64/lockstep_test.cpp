@@ -232,9 +232,93 @@ TEST(Lockstep, TellsWhichRegistersDifferWhereItLeaves) {
     EXPECT_EQ(result->meetings[1].different, 1u << 8 | 1u << 9);
 }
 
-TEST(Lockstep, RefutesAPageAsAnArgumentOfAnIndirectCall) {
-    const Words code{adrp(0, 3), kBlrX9, kRet};
-    expect_refuted(run(code, code), 4);
+TEST(Lockstep, APageIsNoArgumentWhereTheCallingConventionSaysWhoReadsWhat) {
+    const Words call{adrp(0, 3), kBlrX9, kRet};
+    expect_met(run(call, call), {});
+    const Words tail{adrp(0, 3), 0xd61f0120 /* br x9 */};
+    expect_met(run(tail, tail), {});
+    const Words result{adrp(0, 3), kRet};
+    expect_met(run(result, result), {});
+    // But one that must be kept is.
+    const Words kept{adrp(19, 3), 0xd61f0120};
+    expect_refuted(run(kept, kept), 4);
+    // And what a register holds that is called is the same.
+    const Words called{adrp(9, 3), kBlrX9, kRet};
+    expect_refuted(run(called, called), 4);
+}
+
+TEST(Lockstep, ArgumentRegistersMayBeStoredAsTheCallerHasLeftThem) {
+    const Words store{0xa90207e0 /* stp x0, x1, [sp, #32] */, 0xf9000fa7 /* str x7, [x29, #24] */, kRet};
+    expect_met(run(store, store, {.entries = {{0, 0x82}}}), {});
+    const Words elsewhere{0xa9020660 /* stp x0, x1, [x19, #32] */, kRet};
+    expect_refuted(run(elsewhere, elsewhere, {.entries = {{0, 1u << 1}}}), 0);
+    const Words no_argument{0xa90223e0 /* stp x0, x8, [sp, #32] */, kRet};
+    expect_refuted(run(no_argument, no_argument, {.entries = {{0, 1u << 8}}}), 0);
+    const Words page{adrp(1, 3), 0xa90207e0, kRet};
+    expect_refuted(run(page, page), 4);
+    const Words middle{kNop, kRet, 0xa90207e0, kRet};
+    expect_refuted(run(middle, middle, {.entries = {{0, 0}, {8, 1u << 1}}}), 8);
+}
+
+TEST(Lockstep, WhatACallLeavesIsNotReadWhereAnotherWayHasSomethingElse) {
+    //   adrp x8, A; cbz w0, 1f; mov x8, #1; b 2f; 1: bl throw; 2: mov x0, x8; ret
+    constexpr std::uint32_t kMovX0X8 = 0xaa0803e0;
+    const Words code{adrp(8, 3), cbz_w0(12), kMovX8One, b(8), bl(0x1000), kMovX0X8, kRet};
+    expect_met(run(code, code), {{0x2010, in_package(0x2010), Use::call}});
+    // Without a call in between it is.
+    Words read = code;
+    read[4] = kNop;
+    expect_refuted(run(read, read), 20);
+}
+
+TEST(Lockstep, AConditionSaysWhatWasSelected) {
+    //   csel x10, x9, x10, hi; b.hi 1f; mov x10, #1; 1: mov x0, x10; ret
+    constexpr std::uint32_t kCselHi = 0x9a8a812a;
+    constexpr std::uint32_t kBranchHi = 0x54000048;
+    constexpr std::uint32_t kBranchLs = 0x54000049;
+    constexpr std::uint32_t kMovX10One = 0xd280002a;
+    constexpr std::uint32_t kMovX0X10 = 0xaa0a03e0;
+    const Options x10_differs{.entries = {{0, 1u << 10}}};
+    const Words code{kCselHi, kBranchHi, kMovX10One, kMovX0X10, kRet};
+    expect_met(run(code, code, x10_differs), {});
+    const Words opposite{kCselHi, kBranchLs, kMovX0X10, kMovX10One, kRet};
+    expect_met(run(opposite, opposite, x10_differs), {});
+    const Words wrong{kCselHi, kBranchLs, kMovX10One, kMovX0X10, kRet};
+    expect_refuted(run(wrong, wrong, x10_differs), 12);
+    // Another condition may hold in between, or on another way.
+    const Words later{kCselHi, 0xeb01001f /* cmp x0, x1 */, kBranchHi, kMovX10One, kMovX0X10, kRet};
+    expect_refuted(run(later, later, x10_differs), 16);
+    const Words joined{kCselHi, kBranchHi, kMovX10One, kMovX0X10, kRet, b(-16)};
+    expect_refuted(run(joined, joined, {.entries = {{0, 1u << 10}, {20, 0}}}), 12);
+}
+
+TEST(Lockstep, FillInFrontOfCodeThatIsReachedIsNotEnteredInOtherWays) {
+    //   adrp x8, A; b 2f; nop; 2: add x0, x8, #lo; ret
+    const Words code{adrp(8, 3), b(8), kNop, add(0, 8, 0x18), kRet};
+    expect_met(run(code, code), {{0x4018, in_package(0x4018), Use::address}});
+    Words other = code;
+    other[2] = kMovX8One;
+    expect_refuted(run(code, other), 8);
+}
+
+TEST(Lockstep, TrapsSayNothingOfRegisters) {
+    constexpr std::uint32_t kSystemCall = 0xd4000061; // svc #3
+    for (const Words& code :
+         {Words{adrp(8, 3), kRet, kSystemCall, 0 /* udf */}, Words{adrp(8, 3), kRet, kSystemCall},
+          Words{adrp(0, 3), kRet, 0xd4200020 /* brk #1 */}, Words{adrp(0, 3), 0xd43e0000 /* brk #0xf000 */, kRet}})
+        expect_met(run(code, code), {});
+    const Words goes_on{adrp(8, 3), kRet, kSystemCall, kRet};
+    expect_refuted(run(goes_on, goes_on), 8);
+    const Words fast_fail{adrp(0, 3), 0xd43e0060 /* brk #0xf003 */};
+    expect_refuted(run(fast_fail, fast_fail), 4);
+}
+
+TEST(Lockstep, ATrapInFrontOfLiteralsIsNotPassed) {
+    //   ldr x0, 1f; b.hi: ret; bl abort; brk #0xf000; nop; 1: .quad
+    const Words code{literal_x(0, 20), kRet, bl(0x1000), 0xd43e0000, kNop, 0x66666667, 0x66666666};
+    const auto result = run(code, code);
+    ASSERT_TRUE(result) << result.error().message();
+    EXPECT_EQ(result->literals, (std::map<std::uint32_t, std::uint32_t>{{20, 8}}));
 }
 
 TEST(Lockstep, CodeThatNoPathLeadsToMayNotGoOnFromPagesOfOtherCode) {

@@ -32,6 +32,7 @@ const std::vector<Line> kLines{
     {0xd63f0020, {1}, {30}},      // blr x1
     {0xd65f03c0, {30}, {}},       // ret
     {0xd43e0060, {0}, {}},        // brk #0xf003
+    {0xd4200020, {}, {}},         // brk #1
     {0xd503201f, {}, {}},         // nop
     {0xd503237f, {30}, {}},       // pacibsp
     {0xdac123e1, {1}, {1}},       // paciza x1
