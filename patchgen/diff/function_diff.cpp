@@ -4,6 +4,7 @@
 #include "engine/pe/unwind_x64.hpp"
 #include "patchgen/match/fingerprint.hpp"
 #include "patchgen/program/machine_code.hpp"
+#include "patchgen/program/stack_check.hpp"
 
 #include <fmt/format.h>
 
@@ -430,7 +431,7 @@ std::optional<Rva> handler_of(const program::Program& program, const Function& f
         } else if (const auto info = pe::unwind_info_at(program.image(), entry.unwind_info)) {
             handler = info->handler;
         }
-        if (handler)
+        if (handler && !program::only_checks_stack(program, *handler))
             return handler;
     }
     return std::nullopt;

@@ -1,4 +1,5 @@
 #include "engine/pe/unwind_x64.hpp"
+#include "patchgen/program/stack_check.hpp"
 #include "patchgen/prove/equivalence.hpp"
 
 #include <fmt/format.h>
@@ -13,7 +14,8 @@ namespace {
 constexpr int kMaxChain = 32;
 
 bool same_codes(const pe::UnwindInfo& a, const pe::UnwindInfo& b) {
-    return a.version == b.version && a.flags == b.flags && a.prolog_size == b.prolog_size &&
+    constexpr std::uint8_t kHandlers = 3;
+    return a.version == b.version && (a.flags & ~kHandlers) == b.flags && a.prolog_size == b.prolog_size &&
            a.frame_register == b.frame_register && a.frame_offset == b.frame_offset &&
            std::ranges::equal(a.codes, b.codes, [](const pe::UnwindCode& x, const pe::UnwindCode& y) {
                return x.prolog_offset == y.prolog_offset && x.operation == y.operation && x.info == y.info &&
@@ -31,8 +33,8 @@ Result<void> Equivalence::compare_unwind(const program::Function& function, cons
     for (int i = 0; ours && theirs; ++i) {
         SUTURE_TRY(const pe::UnwindInfo a, pe::unwind_info_at(updated_.image(), ours->unwind_info));
         SUTURE_TRY(const pe::UnwindInfo b, pe::unwind_info_at(overlay_.package().image(), theirs->unwind_info));
-        if (i == kMaxChain || !same_codes(a, b) || a.handler || b.handler ||
-            a.chained.has_value() != b.chained.has_value())
+        if (i == kMaxChain || !same_codes(a, b) || b.handler ||
+            (a.handler && !program::only_checks_stack(updated_, *a.handler)) || a.chained.has_value() != b.chained.has_value())
             return failed(goal, fmt::format("its unwind data and that of {} differ", goal.place.text()));
         ours = a.chained;
         theirs = b.chained;

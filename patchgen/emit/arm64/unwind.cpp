@@ -3,6 +3,7 @@
 #include "engine/pe/unwind_arm64.hpp"
 #include "patchgen/emit/arm64/frame.hpp"
 #include "patchgen/emit/unwind_range.hpp"
+#include "patchgen/program/stack_check.hpp"
 
 #include <fmt/format.h>
 
@@ -19,6 +20,14 @@ constexpr std::uint32_t kPackedRange = 0x1fff; // Flag and function length
 constexpr std::uint32_t kMaxShortCodes = 31;   // code words that the first word of a record can count
 constexpr std::uint32_t kMaxCodes = 255;       // and the second
 constexpr std::uint8_t kNop = 0xe3;
+
+/// Exception data present: bit 20 of a record, in its third byte.
+constexpr std::uint8_t kHasHandler = 1 << 4;
+
+/// What would only check the stack is left out: its RVA behind the codes.
+std::uint32_t size_without_handler(const pe::UnwindInfoArm64& info) {
+    return info.handler ? info.handler_at : info.size;
+}
 
 /// Veneers of instructions that one entry covers.
 struct Group {
@@ -94,11 +103,12 @@ Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeS
     for (const diff::EmittedFunction& function : changes.functions) {
         for (const pe::RuntimeFunction& entry : function.updated->unwind) {
             SUTURE_TRY(const pe::UnwindInfoArm64 info, pe::unwind_info_arm64_of(updated.image(), entry));
-            if (info.handler)
+            if (info.handler && !program::only_checks_stack(updated, *info.handler))
                 return unwind_unsupported(updated, *function.updated, entry.range.begin,
                                           "an exception or termination handler");
             if (info.packed == 0 && !layout.unwind.contains(entry.unwind_info))
-                layout.unwind.emplace(entry.unwind_info, layout.rdata.take(info.size, kUnwindAlignment));
+                layout.unwind.emplace(entry.unwind_info,
+                                      layout.rdata.take(size_without_handler(info), kUnwindAlignment));
         }
         if (const Veneers* veneers = layout.veneers_of(*function.updated))
             SUTURE_CHECK(lay_out_veneers(updated, *veneers, layout));
@@ -118,12 +128,15 @@ Result<std::vector<pe::RuntimeFunction>> write_unwind(const program::Program& up
                 continue;
             }
             SUTURE_TRY(const pe::UnwindInfoArm64 info, pe::unwind_info_arm64_of(updated.image(), entry));
-            const auto record = updated.image().bytes_at(entry.unwind_info, info.size);
+            const auto record = updated.image().bytes_at(entry.unwind_info, size_without_handler(info));
             if (!record)
                 return fail(
                     Error(Code::pe_bad_directory, "an .xdata record is not inside one section").at(entry.unwind_info));
             const Rva at = layout.unwind.at(entry.unwind_info);
-            std::ranges::copy(*record, rdata.begin() + (at - layout.rdata.rva));
+            std::uint8_t* const out = rdata.data() + (at - layout.rdata.rva);
+            std::ranges::copy(*record, out);
+            if (info.handler)
+                out[2] &= static_cast<std::uint8_t>(~kHasHandler);
             entries.push_back({range, at, 0});
         }
         const Veneers* veneers = layout.veneers_of(*function.updated);

@@ -3,6 +3,7 @@
 #include "engine/pe/raw/directories.hpp"
 #include "engine/pe/unwind_x64.hpp"
 #include "patchgen/emit/unwind_range.hpp"
+#include "patchgen/program/stack_check.hpp"
 
 #include <fmt/format.h>
 
@@ -11,6 +12,18 @@
 
 namespace suture::emit::x64 {
 
+namespace {
+
+/// UNW_FLAG_EHANDLER and UNW_FLAG_UHANDLER in the first byte.
+constexpr std::uint8_t kHandlerFlags = 3 << 3;
+
+/// What would only check the stack is left out: its RVA behind the codes.
+std::uint32_t size_without_handler(const pe::UnwindInfo& info) {
+    return info.size - (info.handler ? static_cast<std::uint32_t>(sizeof(std::uint32_t)) : 0);
+}
+
+} // namespace
+
 Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeSet& changes, Layout& layout) {
     for (const diff::EmittedFunction& function : changes.functions) {
         for (const pe::RuntimeFunction& entry : function.updated->unwind) {
@@ -18,14 +31,15 @@ Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeS
             std::optional<pe::RuntimeFunction> link = entry;
             while (link && !layout.unwind.contains(link->unwind_info)) {
                 SUTURE_TRY(const pe::UnwindInfo info, pe::unwind_info_at(updated.image(), link->unwind_info));
-                if (info.handler)
+                if (info.handler && !program::only_checks_stack(updated, *info.handler))
                     return unwind_unsupported(updated, *function.updated, link->range.begin,
                                               "an exception or termination handler");
                 if (info.chained && !emitted_range(changes, layout, info.chained->range))
                     return unwind_unsupported(updated, *function.updated, link->range.begin,
                                               fmt::format("it continues the entry of 0x{:x}, whose code is not emitted",
                                                           info.chained->range.begin.value));
-                layout.unwind.emplace(link->unwind_info, layout.rdata.take(info.size, kUnwindAlignment));
+                layout.unwind.emplace(link->unwind_info,
+                                      layout.rdata.take(size_without_handler(info), kUnwindAlignment));
                 link = info.chained;
             }
         }
@@ -37,11 +51,13 @@ Result<std::vector<pe::RuntimeFunction>> write_unwind(const program::Program& up
                                                       const Layout& layout, Bytes& rdata) {
     for (const auto& [from, to] : layout.unwind) {
         SUTURE_TRY(const pe::UnwindInfo info, pe::unwind_info_at(updated.image(), from));
-        const auto content = updated.image().bytes_at(from, info.size);
+        const auto content = updated.image().bytes_at(from, size_without_handler(info));
         if (!content)
             return fail(Error(Code::pe_bad_directory, "UNWIND_INFO is not inside one section").at(from));
         std::uint8_t* const out = rdata.data() + (to - layout.rdata.rva);
         std::ranges::copy(*content, out);
+        if (info.handler)
+            out[0] &= static_cast<std::uint8_t>(~kHandlerFlags);
         if (!info.chained)
             continue;
         const RvaRange range = *emitted_range(changes, layout, info.chained->range);

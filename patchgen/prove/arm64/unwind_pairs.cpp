@@ -1,3 +1,5 @@
+#include "engine/pe/unwind_arm64.hpp"
+#include "patchgen/program/stack_check.hpp"
 #include "patchgen/prove/arm64/unwind_record.hpp"
 #include "patchgen/prove/equivalence.hpp"
 
@@ -12,7 +14,16 @@ Result<void> Equivalence::compare_arm64_unwind(const program::Function& function
     const Goal goal{from.range.begin, {true, to.range.begin}, program::Use::call, 0, &function, from.range.begin};
     SUTURE_TRY(const auto ours, arm64::unwind_record_of(updated_.image(), from));
     SUTURE_TRY(const auto theirs, arm64::unwind_record_of(overlay_.package().image(), to));
-    if (from.packed != to.packed || ours.bytes != theirs.bytes || ours.has_handler || theirs.has_handler)
+    Bytes wanted = ours.bytes;
+    bool handled = false;
+    if (ours.has_handler) {
+        // What only checks the stack is left out, and the bit that says that there is something.
+        constexpr std::uint8_t kHasHandler = 1 << 4;
+        SUTURE_TRY(const auto info, pe::unwind_info_arm64_of(updated_.image(), from));
+        handled = !info.handler || !program::only_checks_stack(updated_, *info.handler);
+        wanted[2] &= static_cast<std::uint8_t>(~kHasHandler);
+    }
+    if (from.packed != to.packed || wanted != theirs.bytes || handled || theirs.has_handler)
         return failed(goal, fmt::format("its unwind data and that of {} differ", goal.place.text()));
     return {};
 }
@@ -58,7 +69,7 @@ Result<void> Equivalence::prove_veneer_unwind_data(std::size_t& count) const {
         SUTURE_TRY(const auto record, arm64::unwind_record_of(overlay_.package().image(), *theirs));
         const bool same = ours->packed != 0 ? theirs->packed == arm64::packed_fragment(ours->packed, size)
                                             : arm64::is_fragment_within(record, size, frame.prologue);
-        if (!same || frame.has_handler)
+        if (!same)
             return failed(goal, fmt::format("the unwind data of {} is not that of {}", goal.place.text(),
                                             function.display_name()));
         ++count;

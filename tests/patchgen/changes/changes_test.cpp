@@ -161,6 +161,16 @@ TEST_P(Changes, AreNotMissedWithoutSymbols) {
     EXPECT_TRUE(std::ranges::includes(changed(json), expected)) << json.dump(2);
 }
 
+/// Without names a handler is known by what it does.
+TEST(HandlerWithoutAName, IsNoObstacleWhereItOnlyChecksTheStack) {
+    for (const auto& [source, exit_code] : {std::pair("handler_checks_the_stack.c", 0), {"handler_does_more.c", 4}}) {
+        const TestFolder folder;
+        build(folder, source);
+        const auto run = run_patchgen(folder, {"create", "0.dll", "1.dll", "-o", "package.bin", "--no-symbols"});
+        EXPECT_EQ(run.exit_code, exit_code) << source << run.out << run.err;
+    }
+}
+
 class AllowedDataChange : public testing::Test {
   protected:
     void SetUp() override { build(folder_, {"initial_value_and_code.c"}); }
