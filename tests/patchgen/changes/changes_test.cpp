@@ -165,7 +165,7 @@ TEST_P(Changes, AreNotMissedWithoutSymbols) {
 TEST(HandlerWithoutAName, IsNoObstacleWhereItOnlyChecksTheStack) {
     for (const auto& [source, exit_code] : {std::pair("handler_checks_the_stack.c", 0), {"handler_does_more.c", 4}}) {
         const TestFolder folder;
-        build(folder, source);
+        build(folder, Case{source});
         const auto run = run_patchgen(folder, {"create", "0.dll", "1.dll", "-o", "package.bin", "--no-symbols"});
         EXPECT_EQ(run.exit_code, exit_code) << source << run.out << run.err;
     }
