@@ -217,7 +217,7 @@ void Contents::expand(Node index) {
     } else {
         const DataObject& object = pairing_.updated.program().data()[to.index];
         if (entry.initial)
-            entry.same = same_initial_bytes(entry);
+            entry.same = same_bytes(entry, entry.baseline, entry.updated, entry.size);
         else if (object.writable != pairing_.baseline.program().data()[from.index].writable)
             entry.same = false;
         else if (const auto type = program::type_described_at(pairing_.updated.program().image(), entry.updated);
@@ -300,14 +300,6 @@ bool Contents::expand_address(Entry& entry) {
         return true;
     entry.children.push_back(node(old_end, new_end, 0, false));
     return true;
-}
-
-bool Contents::same_initial_bytes(Entry& entry) {
-    // Descriptors of types begin with a pointer that is the same in all of them.
-    const bool types = program::is_type_descriptor(pairing_.baseline.program().image(), entry.baseline) &&
-                       program::is_type_descriptor(pairing_.updated.program().image(), entry.updated);
-    const std::uint32_t skipped = types && entry.size > 8 ? 8 : 0;
-    return same_bytes(entry, entry.baseline + skipped, entry.updated + skipped, entry.size - skipped);
 }
 
 /// Nothing tells that the words of something stand for addresses, but all of them may: then equal ones must lead to the

@@ -92,7 +92,6 @@ class Contents {
     bool same_pointer(Entry& entry, Rva baseline, Rva updated);
     bool same_word(Entry& entry, const program::AddressWord& baseline, const program::AddressWord& updated);
     bool same_target(Entry& entry, Rva baseline, Rva updated);
-    bool same_initial_bytes(Entry& entry);
     bool same_type_behind(Entry& entry);
     bool same_perhaps_addresses(Entry& entry, std::uint32_t size);
     bool is_type_pointer(const match::Places& places, Rva at) const;

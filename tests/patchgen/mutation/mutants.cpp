@@ -168,7 +168,8 @@ class Subject {
         const auto changes = diff::compare(*baseline_, **updated);
         Verdict verdict = judge(*raw_, *leads_, *known_, mutant, *baseline_, **updated, changes);
         std::string proof;
-        if (create && changes.refusals.empty() && !changes.no_change()) {
+        // What the comparison leaves out, the proof may still find.
+        if ((create || verdict == Verdict::missed) && changes.refusals.empty() && !changes.no_change()) {
             proof = proof_of(**updated, changes);
             ++tally_.packages;
             if (proof.starts_with(text_of(Code::proof_failed)))
