@@ -4,6 +4,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace {
 
 using namespace suture::cli;
@@ -36,6 +41,16 @@ void start_log(const OutputOptions& options) {
                       : options.verbose ? spdlog::level::debug
                                         : spdlog::level::warn);
     spdlog::set_default_logger(std::move(logger));
+}
+
+/// Threads work side by side for short times: arenas of their own would keep what they have let go.
+void keep_memory_small() {
+#ifdef __GLIBC__
+    constexpr int kLarge = 64 * 1024;
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, kLarge);
+    mallopt(M_TRIM_THRESHOLD, kLarge);
+#endif
 }
 
 int run(int argc, char** argv) {
@@ -110,6 +125,7 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+    keep_memory_small();
     try {
         return run(argc, argv);
     } catch (const std::exception& exception) { // memory, or a library that throws

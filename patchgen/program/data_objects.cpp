@@ -112,11 +112,11 @@ class Finder {
             const auto& section = *evidence_.image.section_at(item.at);
             // In writable sections everything has a symbol, if anything has; a reference behind one leads into it.
             const bool up_to_symbol = item.size != 0 || (item.symbol && section.writable() && evidence_.symbols);
-            std::size_t next = i + 1;
-            while (up_to_symbol && next < items_.size() && !items_[next].symbol)
-                ++next;
             std::uint64_t end = item.size != 0 ? std::uint64_t{item.at.value} + item.size : hard_end(item.at, section);
             end = std::min(end, section.range.end());
+            std::size_t next = i + 1;
+            while (up_to_symbol && next < items_.size() && items_[next].at.value < end && !items_[next].symbol)
+                ++next;
             bool known = item.size != 0;
             if (next < items_.size() && items_[next].at.value < end) {
                 end = items_[next].at.value;
