@@ -276,10 +276,11 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
             for (std::uint32_t i = std::max(word->at - updated, done);
                  i < std::min((word->at - updated) + 4, done + piece); ++i)
                 (*ours)[i - done] = (*theirs)[i - done] = 0;
-        const auto [a, b] = std::ranges::mismatch(*ours, *theirs);
-        if (a != ours->end())
+        if (*ours != *theirs) {
+            const auto a = std::ranges::mismatch(*ours, *theirs).in1;
             return failed(goal, fmt::format("the data at 0x{:x} and at {} differ at +0x{:x}", updated.value,
                                             place.text(), done + static_cast<std::uint32_t>(a - ours->begin())));
+        }
         done += piece;
     }
     for (auto word = first_word; word != last_word; ++word)

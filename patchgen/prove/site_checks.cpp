@@ -10,10 +10,45 @@ namespace {
 
 using program::Program;
 
-/// Bytes of an image that something refers to, by their first.
-std::vector<RvaRange> referred_to(const Program& program) {
+/// Which parts of an image redirect sites lie in.
+class Sites {
+  public:
+    Sites(const Program& baseline, const package::Manifest& manifest)
+        : marked_((std::size_t{baseline.image().size_of_image()} >> kBits) + 1) {
+        for (const package::Replacement& function : manifest.functions) {
+            mark({function.site.entry, function.site.original_size()});
+            if (function.site.uses_pad())
+                mark({function.site.pad, isa::Isa::kPadSize});
+        }
+    }
+
+    /// False if the range is nowhere near a site.
+    bool may_touch(RvaRange range) const {
+        const std::size_t last = std::min((range.end() - 1) >> kBits, marked_.size() - 1);
+        for (std::size_t part = range.begin.value >> kBits; part <= last; ++part)
+            if (marked_[part])
+                return true;
+        return false;
+    }
+
+  private:
+    static constexpr unsigned kBits = 6; ///< 64 bytes to a part
+
+    void mark(RvaRange range) {
+        for (std::uint64_t at = range.begin.value >> kBits; at <= range.end() >> kBits && at < marked_.size(); ++at)
+            marked_[at] = true;
+    }
+
+    std::vector<bool> marked_;
+};
+
+/// Bytes of an image around redirect sites that something refers to, by their first.
+std::vector<RvaRange> referred_to(const Program& program, const Sites& sites) {
     std::vector<RvaRange> list;
-    const auto add = [&](Rva at, std::uint32_t size = 1) { list.push_back({at, std::max(size, 1u)}); };
+    const auto add = [&](Rva at, std::uint32_t size = 1) {
+        if (const RvaRange range{at, std::max(size, 1u)}; sites.may_touch(range))
+            list.push_back(range);
+    };
     for (const program::Function& function : program.functions()) {
         for (const program::Reference& reference : function.references)
             add(reference.target, reference.access_size);
@@ -42,7 +77,7 @@ class SiteChecks {
   public:
     SiteChecks(const Program& baseline, const package::Manifest& manifest)
         : baseline_(baseline), manifest_(manifest), isa_(*isa::isa_for(manifest.machine)),
-          referred_(referred_to(baseline)) {
+          referred_(referred_to(baseline, Sites(baseline, manifest))) {
         for (const RvaRange range : referred_)
             longest_ = std::max(longest_, range.size);
     }
