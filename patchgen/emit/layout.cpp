@@ -16,6 +16,8 @@ constexpr std::uint32_t kCodeAlignment = 16;
 constexpr std::uint32_t kVeneerAlignment = 4;
 constexpr std::uint32_t kTableAlignment = 4;
 constexpr std::uint32_t kImportAlignment = 8;
+/// Compilers align a table behind the code that uses it by less, in bytes.
+constexpr std::uint32_t kMaxFillBeforeTable = 16;
 
 Rva behind(const LaidSection& section, Rva begin) {
     const std::uint64_t pages = (section.size + package::kPageSize - 1) / package::kPageSize;
@@ -52,7 +54,7 @@ void lay_out_tables(Layout& layout, const diff::ChangeSet& changes) {
         for (const program::JumpTable& table : function.updated->jump_tables) {
             if (!layout.table_ranges.emplace(table.at, table.range()).second)
                 continue;
-            layout.tables[table.at] = code.contains(table.range())
+            layout.tables[table.at] = RvaRange{code.begin, emitted_size(*function.updated)}.contains(table.range())
                                           ? layout.functions[code.begin] + (table.at - code.begin)
                                           : layout.rdata.take(table.range().size, kTableAlignment);
         }
@@ -118,6 +120,11 @@ std::uint32_t emitted_size(const program::Function& function) {
     std::uint64_t end = function.range.end();
     for (const pe::RuntimeFunction& entry : function.unwind)
         end = std::max(end, entry.range.end());
+    // Entries of a byte or two that count from their own table reach the code only from where the table is.
+    for (const program::JumpTable& table : function.jump_tables)
+        if (table.entry_size < 4 && table.base == table.at && table.at.value >= end &&
+            table.at.value - end < kMaxFillBeforeTable)
+            end = table.range().end();
     return static_cast<std::uint32_t>(end - function.range.begin.value);
 }
 

@@ -42,7 +42,8 @@ struct Layout {
     Rva veneers_at(const program::Function& function) const;
 };
 
-/// Bytes of an emitted function from its entry on: with the fill behind it that its unwind data covers.
+/// Bytes of an emitted function from its entry on: with the fill behind it that its unwind data covers, and with tables
+/// behind it whose entries count from the table and are too short to lie elsewhere.
 std::uint32_t emitted_size(const program::Function& function);
 
 /// Gives everything its place. `veneers`: those that are known to be needed, ascending by function. Errors:

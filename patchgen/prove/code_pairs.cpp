@@ -267,8 +267,11 @@ Result<void> Equivalence::compare_tables(const Function& function, Place entry, 
         if (!at || !base)
             return failed(goal, "nothing in the code leads to its jump table, or not everything to the same one");
         const auto entries = overlay_.content(*at, size);
-        if (!entries)
+        const pe::Section* section = overlay_.section_at(*at);
+        if (!entries || !section)
             return failed(goal, fmt::format("there is no jump table at {}", at->text()));
+        if (at->in_package && section->executable() && !function.range.contains(table.range()))
+            tables_in_code_.emplace(at->rva, size);
         for (std::size_t i = 0; i < table.targets.size(); ++i) {
             const Place field = *at + static_cast<std::uint32_t>(table.entry_size * i);
             const bool is_rva = of_rvas && table.entry_size == 4 && table.shift == 0;

@@ -53,6 +53,8 @@ class Equivalence {
         bool operator==(const Veneer&) const = default;
     };
     const std::map<Rva, Veneer>& veneers() const { return veneers_; }
+    /// Jump tables that lie in code of the package beside the function that they belong to: first byte, and bytes.
+    const std::map<Rva, std::uint32_t>& tables_in_code() const { return tables_in_code_; }
     /// Fields of the package, adjusted to the bases, whose meaning has been compared.
     const std::set<Rva>& used_fields() const { return used_fields_; }
     const Proof& counts() const { return counts_; }
@@ -124,6 +126,7 @@ class Equivalence {
     std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry
     std::map<Rva, const program::Function*> emitted_;         ///< by entry in the package
     std::map<Rva, Veneer> veneers_;
+    std::map<Rva, std::uint32_t> tables_in_code_;
     std::map<Rva, Place> taken_; ///< where the address of an updated function leads
     std::set<Rva> used_fields_;
     Proof counts_;

@@ -133,13 +133,15 @@ class Proving {
         return {};
     }
 
-    /// Between functions and veneers there is nothing to be run, and these share no byte.
+    /// Between functions, veneers and tables there is nothing to be run, and these share no byte.
     Result<void> check_fill() const {
         std::vector<RvaRange> code;
         for (const auto& [at, function] : equivalence_.emitted())
             code.push_back({at, function->range.size});
         for (const auto& [at, veneer] : equivalence_.veneers())
             code.push_back({at, veneer.size});
+        for (const auto& [at, size] : equivalence_.tables_in_code())
+            code.push_back({at, size});
         std::ranges::sort(code);
         const auto shared = std::ranges::adjacent_find(code, [](RvaRange a, RvaRange b) { return a.overlaps(b); });
         if (shared != code.end())

@@ -34,7 +34,8 @@ Result<void> Equivalence::compare_unwind(const program::Function& function, cons
         SUTURE_TRY(const pe::UnwindInfo a, pe::unwind_info_at(updated_.image(), ours->unwind_info));
         SUTURE_TRY(const pe::UnwindInfo b, pe::unwind_info_at(overlay_.package().image(), theirs->unwind_info));
         if (i == kMaxChain || !same_codes(a, b) || b.handler ||
-            (a.handler && !program::only_checks_stack(updated_, *a.handler)) || a.chained.has_value() != b.chained.has_value())
+            (a.handler && !program::only_checks_stack(updated_, *a.handler)) ||
+            a.chained.has_value() != b.chained.has_value())
             return failed(goal, fmt::format("its unwind data and that of {} differ", goal.place.text()));
         ours = a.chained;
         theirs = b.chained;

@@ -236,6 +236,7 @@ std::vector<PairName> all_pairs(bool symbols) {
             for (const char* optimisation : {"O0", "O1", "O2", "Os"})
                 pairs.push_back({source, machine, optimisation, symbols});
     pairs.push_back({"pages", "arm64", "O2", symbols});
+    pairs.push_back({"byte_table", "arm64", "O2", symbols});
     pairs.push_back({"image_base", "x64", "O2", symbols});
     return pairs;
 }
