@@ -59,6 +59,9 @@ std::uint32_t text_size(const match::Places& places, const DataObject& object, R
     if (!text)
         return 0;
     const auto size = static_cast<std::uint32_t>(text->size() + 1);
+    // The lowest byte of a pointer is often a zero, and text without a NUL may lie in front of it.
+    if (!places.relocations_in({at, size}).empty())
+        return 0;
     if (size == 1)
         return ends_text(places, at) ? 1 : 0;
     if (!places.words_in({at, size}).empty())

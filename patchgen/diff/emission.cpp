@@ -22,6 +22,9 @@ namespace {
 constexpr std::uint32_t kMaxUnknownExtent = 1u << 20;
 /// Largest alignment that data is taken to need: that of the widest vector registers.
 constexpr std::uint32_t kMaxAlignment = 64;
+/// Tables of functions follow each other without end in Rust's images; one that has no name is not looked for beyond
+/// this, in bytes.
+constexpr std::uint32_t kMaxTable = 4096;
 /// Smallest access, in bytes, that may have to be aligned.
 constexpr std::uint32_t kSmallestVector = 16;
 
@@ -411,12 +414,34 @@ class Collector {
         return ToData{region.begin, target - region.begin};
     }
 
-    bool has_code_pointers(const match::Places& places, RvaRange range) const {
-        for (const pe::Relocation& field : places.relocations_in(range))
-            if (const auto target = places.program().pointer_at(field.at);
-                target && places.at(*target).kind == PlaceKind::function && places.at(*target).offset == 0)
-                return true;
-        return false;
+    /// Bytes of the table of functions that an object is or begins with; 0 if there is none. Where nothing says how
+    /// large the object is, the table ends with its last function: text that changes behind it changes no table. It
+    /// goes on into what has no name, where it fills the object and a function follows.
+    static std::uint32_t functions_from(const match::Places& places, const DataObject& object) {
+        const auto data = places.program().data();
+        const Rva begin = object.range.begin;
+        std::uint32_t size = 0;
+        for (std::size_t i = places.index_of(object); i < data.size(); ++i) {
+            const RvaRange range = data[i].range;
+            std::uint32_t last = 0;
+            for (const pe::Relocation& field : places.relocations_in(range)) {
+                const auto target = places.program().pointer_at(field.at);
+                if (!target || places.at(*target).kind != PlaceKind::function || places.at(*target).offset != 0)
+                    continue;
+                if (last == 0 && i != places.index_of(object) && field.at != range.begin)
+                    return size;
+                last = field.at - begin + 8;
+            }
+            if (last == 0)
+                break;
+            size = last;
+            const bool goes_on = size == range.end() - begin.value && size < kMaxTable && !data[i].closed &&
+                                 i + 1 < data.size() && data[i + 1].range.begin.value == range.end() &&
+                                 data[i + 1].names.empty() && !data[i + 1].size_known;
+            if (!goes_on)
+                break;
+        }
+        return size;
     }
 
     /// A copy is no replacement for what live objects already point to.
@@ -431,11 +456,24 @@ class Collector {
         if (size != 0 || !earlier || contents_.same(*earlier, object.range.begin, 0))
             return;
         const DataObject* before = old_.data_at(*earlier);
-        if (has_code_pointers(pairing_.updated, object.range) ||
-            (before && has_code_pointers(pairing_.baseline, before->range)))
+        const std::uint32_t functions =
+            std::max(functions_from(pairing_.updated, object), before ? functions_from(pairing_.baseline, *before) : 0);
+        const bool known = object.size_known || !object.names.empty();
+        if (functions != 0 && (known || !same_functions(*earlier, object.range.begin, functions)))
             refuse(owner, Code::vtable_changed,
                    fmt::format("{} at +0x{:x} differs from the baseline's at +0x{:x}",
                                describe_target(object.range.begin), object.range.begin.value, earlier->value));
+    }
+
+    /// Also what the pointer in front of a table of virtual functions leads to: it says what type has them.
+    bool same_functions(Rva baseline, Rva updated, std::uint32_t size) {
+        const auto has_description = [](const match::Places& places, Rva at) {
+            const auto target = at.value >= 8 ? places.program().pointer_at(at - 8) : std::nullopt;
+            return target && places.at(*target).kind != PlaceKind::function;
+        };
+        if (has_description(pairing_.baseline, baseline) && has_description(pairing_.updated, updated))
+            return contents_.same(baseline - 8, updated - 8, size + 8);
+        return contents_.same(baseline, updated, size);
     }
 
     void resolve_data() {
