@@ -35,18 +35,38 @@ CONSTANT = re.compile(rb"\xb8([\x01-\x7f]\0\0\0)\x48\x83\xc4.(?:[\x58-\x5f]|\x41
 MOST_TRIES = 20
 
 
+def spawn(command):
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def run(*command):
-    """Wall seconds, peak memory in bytes, exit status, and seconds of processor time of a command."""
+    """Wall seconds, exit status, and seconds of processor time of a command."""
     begin = time.monotonic()
-    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = spawn(command)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    return time.monotonic() - begin, usage.ru_maxrss * 1024, child.returncode, usage.ru_utime + usage.ru_stime
+    return time.monotonic() - begin, child.returncode, usage.ru_utime + usage.ru_stime
 
 
 def best(times, *command):
     """The quickest of some runs: the machine may be busy with other things."""
-    return min((run(*command) for _ in range(times)), key=lambda result: result[0])
+    return min(run(*command) for _ in range(times))
+
+
+def peak_memory(*command):
+    """Bytes. What wait4() tells of a child begins with what this process has itself, so that the child is asked."""
+    child = spawn(command)
+    peak = 0
+    while child.poll() is None:
+        try:
+            found = re.search(r"VmHWM:\s*(\d+)", pathlib.Path(f"/proc/{child.pid}/status").read_text())
+            if found and os.readlink(f"/proc/{child.pid}/exe") != os.path.realpath(sys.executable):
+                peak = max(peak, 1024 * int(found[1]))
+        except OSError:
+            break  # it has ended
+        time.sleep(0.0005)
+    child.wait()
+    return peak
 
 
 def compressed(path):
@@ -80,7 +100,7 @@ def one_change(baseline, folder):
     changed = folder / f"one-change-{baseline.name}"
     for found in list(CONSTANT.finditer(image, begin, begin + size))[:MOST_TRIES]:
         changed.write_bytes(image[:found.start(1)] + bytes([found[1][0] ^ 2]) + image[found.start(1) + 1:])
-        if run(*create_command(baseline, changed, folder / "package", folder / "report.json"))[2] == 0:
+        if run(*create_command(baseline, changed, folder / "package", folder / "report.json"))[1] == 0:
             return changed
     return None
 
@@ -88,7 +108,7 @@ def one_change(baseline, folder):
 def measure(baseline, updated, folder, peers):
     size = baseline.stat().st_size + updated.stat().st_size
     package, report = folder / "package", folder / "report.json"
-    seconds, memory, status, processor = best(3, *create_command(baseline, updated, package, report))
+    seconds, status, processor = best(3, *create_command(baseline, updated, package, report))
     if status not in (0, 3, 4):
         sys.exit(f"{updated}: patchgen ends with {status}")
     told = json.loads(report.read_text())
@@ -96,7 +116,8 @@ def measure(baseline, updated, folder, peers):
     print(f"{updated.name}: {size / MB:.2f} MB the pair, {told['machine']}, {told['result']}")
     print(f"  create     {seconds:9.3f} s   {functions:8} functions, {functions / seconds:,.0f} a second; "
           f"{processor:.3f} s of processor time")
-    idle = run(BIN / "patchgen", "--help")[1]
+    memory = peak_memory(*create_command(baseline, updated, package, report))
+    idle = max(peak_memory(BIN / "patchgen", "--help") for _ in range(10))  # it has ended before it is asked often
     print(f"  memory     {memory / MB:9.1f} MB  {memory / size:.2f}x the pair; an idle patchgen has {idle / MB:.1f} MB, "
           f"{idle / size:.2f}x the pair")
     if told["machine"] == "x64":
@@ -109,9 +130,8 @@ def measure(baseline, updated, folder, peers):
         return
     for name, command in (("bsdiff", ["bsdiff", baseline, updated, folder / "bsdiff"]),
                           ("xdelta3", ["xdelta3", "-e", "-9", "-f", "-s", baseline, updated, folder / "xdelta3"])):
-        took, peak, _, used = run(*command)
-        print(f"  {name:10} {took:9.3f} s   {took / seconds:.1f}x of create, {used / processor:.1f}x in processor time; "
-              f"{peak / size:.2f}x the pair in memory")
+        took, _, used = run(*command)
+        print(f"  {name:10} {took:9.3f} s   {took / seconds:.1f}x of create, {used / processor:.1f}x in processor time")
     sizes = {"bsdiff": (folder / "bsdiff").stat().st_size, "xdelta3": (folder / "xdelta3").stat().st_size,
              "full image, zstd": compressed(updated)}
     if told["result"] == "package":
