@@ -60,6 +60,13 @@ struct EmittedData {
     std::uint32_t alignment = 16; ///< bytes; at most a page
     /// 8-byte fields of the object that hold addresses: offset in the object and destination, ascending.
     std::vector<std::pair<std::uint32_t, Destination>> pointers;
+    /// 4-byte fields of the object that hold distances from a place in it.
+    struct Distance {
+        std::uint32_t offset = 0; ///< in the object
+        std::uint32_t base = 0;   ///< what it counts from, likewise
+        Destination destination;
+    };
+    std::vector<Distance> distances; ///< ascending
 };
 
 /// One line of the report.

@@ -96,18 +96,24 @@ bool pointers_only(const match::Places& places, RvaRange range) {
     return found != 0;
 }
 
-/// The object that follows at `end` without a name of its own, so that it may belong to `before`.
+/// The object that follows at `end` so that it may belong to `before`.
 const DataObject* unnamed_behind(const match::Places& places, const DataObject& before, Rva end) {
     if (before.closed && end.value == before.range.end())
         return nullptr;
     const DataObject* object = places.program().data_at(end);
-    return object && object->range.begin == end && object->names.empty() && !object->size_known &&
+    return object && object->range.begin == end && Contents::may_go_on(places, before, *object) &&
                    places.at(end).kind == PlaceKind::data
                ? object
                : nullptr;
 }
 
 } // namespace
+
+bool Contents::may_go_on(const match::Places& places, const DataObject& before, const DataObject& next) {
+    if (next.names.empty())
+        return !next.size_known;
+    return before.names.empty() && !before.size_known && !next.writable && !places.program().is_referred_to(next.range);
+}
 
 Contents::Extent Contents::extent_of(const match::Places& places, Rva at) {
     const DataObject* object = places.program().data_at(at);

@@ -46,6 +46,11 @@ class Contents {
         bool exact = false; ///< nothing behind it can belong to it
     };
     static Extent extent_of(const match::Places& places, Rva at);
+    /// Whether the object `next`, right behind `before`, may be reached from an address in that: it has no name of its
+    /// own, or nobody has its address, and `before` is nothing but an address, as where a table is used from before
+    /// its begin.
+    static bool may_go_on(const match::Places& places, const program::DataObject& before,
+                          const program::DataObject& next);
     /// What the 4-byte words of something that nothing is known of could be added to, so that each leads to something
     /// that is known: RVA 0, or its own begin; nothing if that would be accident.
     static std::optional<Rva> base_of_words(const match::Places& places, RvaRange range);

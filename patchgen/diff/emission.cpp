@@ -390,13 +390,15 @@ class Collector {
             return;
         for (std::uint32_t i = object; i + 1 < data.size(); ++i) {
             const DataObject& next = data[i + 1];
-            if (data[i].closed || next.range.begin.value != data[i].range.end() || !next.names.empty() ||
-                next.size_known || pairing_.updated.at(next.range.begin).kind != PlaceKind::data ||
+            if (data[i].closed || next.range.begin.value != data[i].range.end() ||
+                !Contents::may_go_on(pairing_.updated, data[i], next) ||
+                pairing_.updated.at(next.range.begin).kind != PlaceKind::data ||
                 (writable && pairing_.data.counterpart(i + 1).kind != Counterpart::Kind::fresh))
                 break;
             // Literals lie behind tables of pointers; behind anything else, text may be the last member.
             const bool text = Contents::extent_of(pairing_.updated, next.range.begin).text;
-            if (text && new_.pointer_at(Rva{next.range.begin.value - 8}))
+            if (text && (new_.pointer_at(Rva{next.range.begin.value - 8}) ||
+                         !pairing_.updated.words_in({Rva{next.range.begin.value - 4}, 4}).empty()))
                 break;
             if (next.range.begin - begin > kMaxUnknownExtent) {
                 too_long_.insert(begin);
@@ -497,11 +499,26 @@ class Collector {
                 }
                 data.pointers.emplace_back(field.at - region.begin, resolve(owner, *target, Use::address, 0));
             }
-            if (!pairing_.updated.words_in(region).empty() ||
-                (data.pointers.empty() && Contents::base_of_words(pairing_.updated, region)))
+            resolve_words(owner, region, data);
+            if (data.pointers.empty() && data.distances.empty() && Contents::base_of_words(pairing_.updated, region))
                 refuse(owner, Code::data_relative,
                        fmt::format("{} looks like a table of distances or RVAs", describe_target(region.begin)));
             data_.emplace(region.begin, std::move(data));
+        }
+    }
+
+    /// Distances from a place in the copy are made anew. RVAs count from the image that is asked for them.
+    void resolve_words(const Owner& owner, RvaRange region, EmittedData& data) {
+        for (const program::AddressWord& word : pairing_.updated.words_in(region)) {
+            const auto target = new_.target_of(word);
+            if (!target || word.indirect || !region.contains(word.base) ||
+                word.at.value + std::uint64_t{4} > region.end()) {
+                refuse(owner, Code::data_relative,
+                       fmt::format("{} holds an RVA at +0x{:x}", describe_target(region.begin), word.at.value));
+                return;
+            }
+            data.distances.push_back({word.at - region.begin, word.base - region.begin,
+                                      resolve({owner.function, word.at}, *target, Use::address, 0)});
         }
     }
 

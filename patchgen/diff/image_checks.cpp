@@ -1,8 +1,10 @@
 #include "patchgen/diff/image_checks.hpp"
 
 #include "patchgen/diff/function_diff.hpp"
+#include "patchgen/diff/loader_settings.hpp"
 #include "patchgen/diff/resources.hpp"
 #include "patchgen/diff/unreached.hpp"
+#include "patchgen/match/fingerprint.hpp"
 
 #include <fmt/format.h>
 
@@ -38,6 +40,9 @@ class Checker {
             refuse(Code::entry_point_changed, new_.image().entry_point(),
                    fmt::format("it is {}, was {}", describe(pairing_.updated, new_.image().entry_point()),
                                describe(pairing_.baseline, old_.image().entry_point())));
+        for (std::string& setting : changed_loader_settings(old_, new_))
+            refusals_.push_back(Error(Code::loader_settings_changed, std::move(setting)).in_image(new_.path()));
+        guard_functions();
         thread_local_data();
         initialisers();
         writable_data();
@@ -105,9 +110,39 @@ class Checker {
         return same_code_at(old_rva, new_rva);
     }
 
+    /// Where only what may be called through pointers changed, no code shows it.
+    void guard_functions() {
+        if (!changed_.empty() ||
+            std::ranges::any_of(pairing_.functions.to_baseline, [](const auto& partners) { return partners.empty(); }))
+            return;
+        const auto indices = [](const match::Places& places, std::span<const Rva> list) {
+            std::set<std::uint32_t> found;
+            for (const Rva at : list)
+                if (const Place place = places.at(at); place.kind == PlaceKind::function && place.offset == 0)
+                    found.insert(place.index);
+            return found;
+        };
+        const auto before = indices(pairing_.baseline, old_.load_config().guard_functions);
+        const auto after = indices(pairing_.updated, new_.load_config().guard_functions);
+        const auto lacks = [](const std::vector<std::uint32_t>& partners, const std::set<std::uint32_t>& others) {
+            return std::ranges::none_of(partners, [&](std::uint32_t one) { return others.contains(one); });
+        };
+        for (const std::uint32_t u : after)
+            if (lacks(pairing_.functions.to_baseline[u], before))
+                return refuse(Code::loader_settings_changed, pairing_.new_function(u).range.begin,
+                              "it may be called through pointers, and might not",
+                              pairing_.new_function(u).display_name());
+        for (const std::uint32_t b : before)
+            if (lacks(pairing_.functions.to_updated[b], after))
+                return refuse(Code::loader_settings_changed, pairing_.old_function(b).range.begin,
+                              "it may not be called through pointers, and might",
+                              pairing_.old_function(b).display_name());
+    }
+
     struct ThreadLocal {
         RvaRange content;
         std::uint32_t zero_fill = 0;
+        Rva index; ///< where the loader puts the module's index
         std::vector<Rva> callbacks;
     };
 
@@ -127,6 +162,7 @@ class Checker {
         // IMAGE_TLS_DIRECTORY64: start and end of the template, index, callbacks, zero fill.
         const Rva begin = field(0);
         result.content = {begin, std::max(field(8), begin) - begin};
+        result.index = field(0x10);
         result.zero_fill = image.read<std::uint32_t>(directory.begin + 0x20).value_or(0);
         const Rva callbacks = field(0x18);
         for (std::uint32_t i = 0; callbacks != Rva{} && i < kMaxCallbacks; ++i) {
@@ -158,6 +194,7 @@ class Checker {
         if (before.content.size != 0 && bytes(old_, before.content) != bytes(new_, after.content))
             refuse(Code::tls_changed, at, "the initial values differ");
         thread_local_places(before.content, after.content);
+        thread_local_offsets(before, after);
         for (const pe::Relocation& field : pairing_.baseline.relocations_in(before.content))
             if (!contents_.same_pointers(field.at, after.content.begin + (field.at - before.content.begin)))
                 refuse(Code::tls_changed, at, "an initial pointer leads elsewhere");
@@ -187,6 +224,66 @@ class Checker {
                                                                       *places.begin(), *found->second.begin()),
                               std::string(name));
         }
+    }
+
+    static bool has_names(const program::Program& program, RvaRange content) {
+        return std::ranges::any_of(program.data(), [&](const DataObject& object) {
+            return content.contains(object.range.begin) && !object.names.empty();
+        });
+    }
+
+    /// Where nothing names the variables, a function that uses some and differs in what may be their offsets alone may
+    /// use those that belonged to another one.
+    void thread_local_offsets(const ThreadLocal& before, const ThreadLocal& after) {
+        const std::uint64_t size = std::uint64_t{after.content.size} + after.zero_fill;
+        if (size == 0 || (has_names(old_, before.content) && has_names(new_, after.content)))
+            return;
+        const auto uses = [](const program::Function& function, Rva index) {
+            return std::ranges::any_of(function.references, [&](const program::Reference& reference) {
+                return program::has_target(reference.kind) && reference.target == index;
+            });
+        };
+        for (const auto& [b, u] : changed_) {
+            const program::Function& from = pairing_.old_function(b);
+            const program::Function& to = pairing_.new_function(u);
+            if (from.range.size != to.range.size || from.instructions != to.instructions || !uses(from, before.index) ||
+                !uses(to, after.index) || !differ_in_offsets(from, to, size))
+                continue;
+            refuse(Code::tls_changed, to.range.begin, "it may use other thread-local variables than it did",
+                   to.display_name());
+        }
+    }
+
+    /// True if all that differs outside of references could be offsets below `size`.
+    bool differ_in_offsets(const program::Function& from, const program::Function& to, std::uint64_t size) const {
+        const Bytes a = match::code_of(old_, from);
+        const Bytes b = match::code_of(new_, to);
+        const bool arm64 = new_.image().machine() == Machine::arm64;
+        bool differ = false;
+        for (std::uint32_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+            const auto in_field = [&](const program::Reference& one) {
+                return i >= one.offset && i < one.offset + one.size;
+            };
+            if (a[i] == b[i] || std::ranges::any_of(from.references, in_field))
+                continue;
+            differ = true;
+            if (arm64) {
+                const auto x = ByteView(a).read<std::uint32_t>(i & ~3u);
+                const auto y = ByteView(b).read<std::uint32_t>(i & ~3u);
+                if (!x || !y || ((*x ^ *y) & ~program::immediate_mask(program::ReferenceKind::arm64_low12_add)) != 0)
+                    return false;
+                continue;
+            }
+            bool is_offset = a[i] < size && b[i] < size;
+            for (std::uint32_t at = i < 3 ? 0 : i - 3; at <= i && !is_offset; ++at) {
+                const auto x = ByteView(a).read<std::uint32_t>(at);
+                const auto y = ByteView(b).read<std::uint32_t>(at);
+                is_offset = x && y && *x < size && *y < size;
+            }
+            if (!is_offset)
+                return false;
+        }
+        return differ;
     }
 
     /// Functions that a list of initialisers names.

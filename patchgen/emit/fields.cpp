@@ -73,6 +73,18 @@ class Writer {
             SUTURE_TRY(const Address to, destinations_.resolve(destination, range.begin + offset, nullptr));
             fields_.put_pointer(section, laid.rva, at + offset, to);
         }
+        for (const EmittedData::Distance& distance : data.distances) {
+            SUTURE_TRY(const Address to,
+                       destinations_.resolve(distance.destination, range.begin + distance.offset, nullptr));
+            const std::uint32_t field = at - laid.rva + distance.offset;
+            const std::uint32_t known = to.in_package ? (to.rva - (at + distance.base)) : 0;
+            for (std::uint32_t i = 0; i < 4; ++i)
+                section[field + i] = static_cast<std::uint8_t>(known >> 8 * i);
+            if (!to.in_package)
+                fields_.fixups.push_back(
+                    {package::FixupKind::rel32, at + distance.offset, to.rva,
+                     static_cast<std::int32_t>(distance.offset) - static_cast<std::int32_t>(distance.base)});
+        }
         return {};
     }
 

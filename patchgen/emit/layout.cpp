@@ -74,9 +74,12 @@ void lay_out_imports(Layout& layout, const diff::ChangeSet& changes) {
     };
     for (const EmittedFunction& function : changes.functions)
         std::ranges::for_each(function.destinations, add);
-    for (const EmittedData& data : changes.data)
+    for (const EmittedData& data : changes.data) {
         for (const auto& [offset, destination] : data.pointers)
             add(destination);
+        for (const EmittedData::Distance& distance : data.distances)
+            add(distance.destination);
+    }
     if (requests.empty())
         return;
     const std::vector<package::ImportRequest> list(requests.begin(), requests.end());

@@ -30,6 +30,11 @@ std::vector<std::uint32_t> BuiltProgram::inner_targets(const Function& function)
     return offsets;
 }
 
+bool BuiltProgram::is_referred_to(RvaRange range) const {
+    const auto target = std::ranges::lower_bound(targets_, range.begin);
+    return target != targets_.end() && range.contains(*target);
+}
+
 Result<void> BuiltProgram::build(const std::optional<Bytes>& symbol_file, bool use_symbols) {
     SUTURE_CHECK(read_directories());
     SUTURE_CHECK(refuse_what_is_not_understood());

@@ -30,6 +30,7 @@ class BuiltProgram final : public Program {
     const Types* types() const override { return symbols_ ? symbols_->types.get() : nullptr; }
     std::span<const RvaRange> pads() const override { return pads_; }
     std::vector<std::uint32_t> inner_targets(const Function& function) const override;
+    bool is_referred_to(RvaRange range) const override;
     std::size_t functions_up_to(Rva rva) const override { return function_index_.up_to(rva); }
     std::size_t data_up_to(Rva rva) const override { return data_index_.up_to(rva); }
 

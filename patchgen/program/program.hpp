@@ -202,6 +202,8 @@ class Program {
     bool relocated(Rva rva) const;
     /// Preferred-base pointer at a relocated field, as an RVA.
     std::optional<Rva> pointer_at(Rva field) const;
+    /// True if something leads or refers to a byte of `range`.
+    virtual bool is_referred_to(RvaRange) const { return true; }
     /// Bytes between functions that are fill (no reference leads there, no symbol, all fill bytes), ascending: pads
     /// for redirect sites.
     virtual std::span<const RvaRange> pads() const = 0;

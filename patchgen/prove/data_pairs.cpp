@@ -22,6 +22,12 @@ bool all_zero(const program::Program& program, Rva at, std::uint32_t size) {
     return bytes && std::ranges::all_of(*bytes, [](std::uint8_t byte) { return byte == 0; });
 }
 
+/// True if a word in `range` stands for an address: then it is no text, whatever its bytes are.
+bool holds_word(const program::Program& program, RvaRange range) {
+    const auto word = std::ranges::lower_bound(program.address_words(), range.begin, {}, &program::AddressWord::at);
+    return word != program.address_words().end() && range.contains(word->at);
+}
+
 } // namespace
 
 /// How many bytes from the goal's address on belong to what it refers to.
@@ -31,8 +37,9 @@ std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool siz
         return size;
     if (const auto text = updated_texts_.at(goal.updated); text && !text->empty()) {
         const auto length = static_cast<std::uint32_t>(text->size() + 1);
-        if (length >= size ||
-            (size - length <= kMaxPadding && all_zero(updated_, goal.updated + length, size - length)))
+        const bool is_text = !holds_word(updated_, {goal.updated, std::min(length, size)});
+        if (is_text && (length >= size ||
+                        (size - length <= kMaxPadding && all_zero(updated_, goal.updated + length, size - length))))
             return length;
     }
     std::uint32_t trimmed = size;
@@ -143,7 +150,9 @@ Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& objec
     };
     // Literals lie behind each other, and behind tables of pointers.
     const bool behind_pointer = end.value >= 8 && updated_.pointer_at(Rva{end.value - 8});
-    if (text_at(goal.updated) || (behind_pointer && text_at(end)))
+    const bool behind_word = end.value >= 4 && holds_word(updated_, {Rva{end.value - 4}, 4});
+    const bool from_text = text_at(goal.updated) && !holds_word(updated_, {goal.updated, 4});
+    if (from_text || ((behind_pointer || behind_word) && text_at(end)))
         return {};
     const Place behind = goal.place + (end - goal.updated);
     // Where the next thing of the baseline begins elsewhere, the two are aligned each by itself.
@@ -234,12 +243,20 @@ bool Equivalence::note_data(Rva updated, Place place, std::uint32_t size) {
 /// package.
 Result<void> Equivalence::follow_word(const Goal& goal, const program::AddressWord& word, Place place) {
     const auto to = updated_.target_of(word);
-    const auto bytes = overlay_.content(place, 4);
     const bool is_rva = word.base.value == 0 || word.base == program::kLastByte;
-    if (!to || !bytes || (is_rva && place.in_package))
+    std::optional<Place> leads;
+    if (is_rva) {
+        const auto bytes = place.in_package ? std::nullopt : overlay_.content(place, 4);
+        if (bytes)
+            leads = Place{false, word.base + ByteView(*bytes).read<std::uint32_t>(0).value_or(0)};
+    } else {
+        leads = overlay_.displaced(place, 4, place + (word.base - word.at));
+        if (place.in_package)
+            used_fields_.insert(place.rva);
+    }
+    if (!to || !leads)
         return failed(goal, fmt::format("the address at {} leads nowhere", place.text()));
-    const Place base = is_rva ? Place{false, word.base} : place + (word.base - word.at);
-    follow({*to, base + ByteView(*bytes).read<std::uint32_t>(0).value_or(0), Use::address, 0, goal.referrer, goal.at});
+    follow({*to, *leads, Use::address, 0, goal.referrer, goal.at});
     return {};
 }
 

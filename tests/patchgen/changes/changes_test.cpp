@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <map>
 #include <set>
 
@@ -23,7 +24,7 @@ struct Expectation {
     std::set<std::string> reports;
     std::set<std::string> targets{"x64"}; ///< from "// targets: ": x64, arm64 (Clang, with PDBs), mingw (GCC)
     std::string flags;                    ///< for the compiler, from "// flags: "
-    std::string flags_of_update;          ///< for that of the update alone, from "// flags-of-update: "
+    std::array<std::string, 2> flags_of;  ///< for one version, from "// flags 0: " and "// flags 1: "
 };
 
 std::set<std::string> words_of(std::istringstream& line) {
@@ -43,7 +44,9 @@ Expectation expectation_of(const std::string& source, const std::string& target)
         std::istringstream words(line);
         std::string word;
         words >> word >> word;
-        if (is(word, "expect")) {
+        if (line.starts_with("// flags 0: ") || line.starts_with("// flags 1: ")) {
+            expectation.flags_of[line[9] == '1'] = line.substr(12);
+        } else if (is(word, "expect")) {
             words >> expectation.result;
             expectation.words = words_of(words);
         } else if (is(word, "reports")) {
@@ -52,8 +55,6 @@ Expectation expectation_of(const std::string& source, const std::string& target)
             expectation.targets = words_of(words);
         } else if (is(word, "flags")) {
             std::getline(words, expectation.flags);
-        } else if (is(word, "flags-of-update")) {
-            std::getline(words, expectation.flags_of_update);
         }
     }
     return expectation;
@@ -68,9 +69,9 @@ struct Case {
     std::string name() const { return source.substr(0, source.find('.')) + (target == "x64" ? "" : "_" + target); }
 };
 
-std::string command_for(const Case& one, const Expectation& expectation, int version) {
+std::string command_for(const Case& one, const Expectation& expectation, std::size_t version) {
     const std::string source = (fs::path(SUTURE_CASES) / one.source).string();
-    const std::string flags = expectation.flags + (version == 1 ? " " + expectation.flags_of_update : "");
+    const std::string flags = expectation.flags + " " + expectation.flags_of[version];
     const std::string output = fmt::format("{}.dll", version);
     if (one.target == "mingw")
         return fmt::format("'{}' -O2 -ffreestanding -DUPDATED={} -shared -Wl,--no-insert-timestamp '{}' {} -o {}",
@@ -86,7 +87,7 @@ std::string command_for(const Case& one, const Expectation& expectation, int ver
 
 /// Makes 0.dll and 1.dll with their symbols.
 void build(const TestFolder& folder, const Case& one) {
-    for (const int version : {0, 1}) {
+    for (const std::size_t version : {0u, 1u}) {
         const std::string command = fmt::format("cd '{}' && {}", folder.path().string(),
                                                 command_for(one, expectation_of(one.source, one.target), version));
         ASSERT_EQ(std::system(command.c_str()), 0) << command;

@@ -1,5 +1,4 @@
-// expect: refused data-relative
-// reports: name_of
+// expect: package name_of
 // targets: x64 arm64
 // Clang makes a table of distances from itself. Its words stay as they are.
 #include "../case.h"
