@@ -5,6 +5,7 @@
 #include "patchgen/diff/resources.hpp"
 #include "patchgen/diff/unreached.hpp"
 #include "patchgen/match/fingerprint.hpp"
+#include "patchgen/program/x64/operations.hpp"
 
 #include <fmt/format.h>
 
@@ -274,7 +275,8 @@ class Checker {
                     return false;
                 continue;
             }
-            bool is_offset = a[i] < size && b[i] < size;
+            // A displacement of one byte, or four bytes that may be a displacement or an immediate.
+            bool is_offset = a[i] < size && b[i] < size && is_displacement(from, a, i);
             for (std::uint32_t at = i < 3 ? 0 : i - 3; at <= i && !is_offset; ++at) {
                 const auto x = ByteView(a).read<std::uint32_t>(at);
                 const auto y = ByteView(b).read<std::uint32_t>(at);
@@ -284,6 +286,17 @@ class Checker {
                 return false;
         }
         return differ;
+    }
+
+    bool is_displacement(const program::Function& function, ByteView code, std::uint32_t offset) const {
+        const auto next = std::ranges::upper_bound(function.instructions, offset);
+        if (next == function.instructions.begin())
+            return false;
+        const std::uint32_t instruction = *std::prev(next);
+        const auto steps = program::x64::steps_of({.begin = function.range.begin, .bytes = code, .image_base = {}},
+                                                  std::span(&instruction, 1));
+        return !steps.empty() && steps[0].memory && !steps[0].wide_displacement && steps[0].displacement != 0 &&
+               offset == instruction + steps[0].displacement_at;
     }
 
     /// Functions that a list of initialisers names.
