@@ -67,8 +67,10 @@ std::uint32_t text_size(const match::Places& places, const DataObject& object, R
     if (!places.words_in({at, size}).empty())
         return 0;
     const std::uint64_t end = interval_end(places, object, at);
-    if (at.value + std::uint64_t{size} >= end)
+    if (at.value + std::uint64_t{size} == end)
         return size;
+    if (at.value + std::uint64_t{size} > end)
+        return !object.closed && places.at(Rva{static_cast<std::uint32_t>(end)}).kind == PlaceKind::data ? size : 0;
     const auto padding = static_cast<std::uint32_t>(end - at.value - size);
     if (padding > kMaxPadding)
         return 0;
@@ -284,12 +286,18 @@ bool Contents::expand_address(Entry& entry) {
         return false;
     if (old_size != new_size) {
         // The longer one goes on. Where the shorter one certainly ends, that is padding or it has grown; where an
-        // unnamed address follows, it may be inside, and the bytes behind it belong to the comparison.
+        // unnamed address follows, it may be inside, and the bytes behind it belong to the comparison, unless that
+        // address has come to lie elsewhere.
         const bool old_is_shorter = old_size < new_size;
         const match::Places& shorter = old_is_shorter ? from : to;
         const Rva end = (old_is_shorter ? entry.baseline : entry.updated) + shared;
         const std::uint32_t rest = std::max(old_size, new_size) - shared;
-        if (unnamed_behind(shorter, old_is_shorter ? old_object : new_object, end))
+        const DataObject* next = unnamed_behind(shorter, old_is_shorter ? old_object : new_object, end);
+        const auto lies_elsewhere = [&] {
+            const std::uint32_t index = shorter.index_of(*next);
+            return (old_is_shorter ? pairing_.data.sole_vote(index) : pairing_.data.sole_baseline_vote(index)) != ~0u;
+        };
+        if (next && !lies_elsewhere())
             return same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest);
         const match::Places& longer = old_is_shorter ? to : from;
         const auto tail =

@@ -75,6 +75,16 @@ bool DataMap::contradicted(std::uint32_t baseline, std::uint32_t updated) const 
     return lacks(baseline_votes_[baseline], updated) || lacks(updated_votes_[updated], baseline);
 }
 
+std::uint32_t DataMap::sole_vote(std::uint32_t baseline) const {
+    const auto& votes = baseline_votes_[baseline];
+    return votes.size() == 1 && updated_votes_[votes.front()].size() == 1 ? votes.front() : kNone;
+}
+
+std::uint32_t DataMap::sole_baseline_vote(std::uint32_t updated) const {
+    const auto& votes = updated_votes_[updated];
+    return votes.size() == 1 && baseline_votes_[votes.front()].size() == 1 ? votes.front() : kNone;
+}
+
 void DataMap::collect_votes(const match::Matching& functions) {
     const auto from = baseline_places_.program().functions();
     const auto to = updated_places_.program().functions();

@@ -32,6 +32,11 @@ class DataMap {
     std::uint32_t updated_of(std::uint32_t baseline) const { return to_updated_[baseline]; }
     /// Baseline objects that references pair with the updated object, ascending.
     std::span<const std::uint32_t> votes(std::uint32_t updated) const { return updated_votes_[updated]; }
+    /// The one object of the updated image that all references pair the baseline object with, if they pair that one with
+    /// no other; ~0 where there is none.
+    std::uint32_t sole_vote(std::uint32_t baseline) const;
+    /// Likewise, for an object of the updated image.
+    std::uint32_t sole_baseline_vote(std::uint32_t updated) const;
     /// True if references pair either object with others only: then one being behind another in memory says nothing.
     bool contradicted(std::uint32_t baseline, std::uint32_t updated) const;
 

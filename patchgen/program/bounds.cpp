@@ -30,9 +30,11 @@ std::string_view words_for(Source source) {
     case Source::guard_table:
         return "the guard table";
     case Source::call_target:
+        return "a call";
+    case Source::gap:
         break;
     }
-    return "a call";
+    return "the code around it";
 }
 
 std::vector<Claim> claims_of(const Evidence& evidence) {

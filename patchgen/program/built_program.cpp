@@ -6,13 +6,16 @@
 #include "patchgen/program/coff_symbols.hpp"
 #include "patchgen/program/data_objects.hpp"
 #include "patchgen/program/exception_data.hpp"
+#include "patchgen/program/linker_data.hpp"
 #include "patchgen/program/machine_code.hpp"
+#include "patchgen/program/orphans.hpp"
 #include "patchgen/program/pdb_symbols.hpp"
 #include "patchgen/program/type_information.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace suture::program {
 
@@ -156,6 +159,29 @@ void BuiltProgram::attach_names() {
     }
 }
 
+/// Adds functions that nothing is known to lead to, and tells their indices. False if there are none.
+bool BuiltProgram::add_orphans(std::vector<std::size_t>& indices) {
+    Orphans orphans = find_orphans(image_, relocations_, load_config_.guard_check_pointer, pointers_, code_);
+    if (orphans.starts.empty())
+        return false;
+    code_.merge(std::move(orphans.starts), std::move(orphans.codes));
+    std::vector<Function> functions(code_.starts.size());
+    indices.clear();
+    auto known = functions_.begin();
+    for (std::size_t i = 0; i < functions.size(); ++i) {
+        if (code_.starts[i].source != Source::gap) {
+            functions[i] = std::move(*known++);
+            continue;
+        }
+        functions[i].range = code_.range_of(i);
+        functions[i].source = Source::gap;
+        indices.push_back(i);
+    }
+    functions_ = std::move(functions);
+    function_index_ = index_of_begins(functions_, [](const Function& f) { return f.range.begin; });
+    return true;
+}
+
 void BuiltProgram::build_functions() {
     parts_ = unwind_parts_of(image_, runtime_functions_, conflicts_);
     for (const auto& relocation : relocations_) {
@@ -201,9 +227,16 @@ void BuiltProgram::build_functions() {
             if (symbol.kind != SymbolKind::function)
                 landmarks.push_back(symbol.at);
     sort_unique(landmarks);
-    read_jump_tables(
-        image_, relocations_, load_config_.guard_check_pointer, landmarks,
-        [this](std::size_t whole, std::size_t part) { return is_part(whole, part); }, code_);
+    const auto read_tables = [&](std::span<const std::size_t> indices) {
+        read_jump_tables(
+            image_, relocations_, load_config_.guard_check_pointer, landmarks,
+            [this](std::size_t whole, std::size_t part) { return is_part(whole, part); }, indices, code_);
+    };
+    std::vector<std::size_t> indices(functions_.size());
+    std::iota(indices.begin(), indices.end(), std::size_t{0});
+    read_tables(indices);
+    if (add_orphans(indices))
+        read_tables(indices);
     build_words(std::move(exceptions.data), landmarks);
 
     for (std::size_t i = 0; i < functions_.size(); ++i) {
@@ -309,6 +342,9 @@ void BuiltProgram::build_data() {
         boundaries.push_back(range.begin);
         boundaries.push_back(range.begin + range.size);
     }
+    sort_unique(boundaries);
+    const auto linker_data = linker_data_of(image_, relocations_, boundaries);
+    boundaries.insert(boundaries.end(), linker_data.begin(), linker_data.end());
     sort_unique(boundaries);
     data_ = find_data(
         {image_, symbols_ ? &*symbols_ : nullptr, targets_, tables, words_.blocks, imports_, ranges, boundaries});

@@ -43,6 +43,7 @@ class BuiltProgram final : public Program {
     Result<void> read_symbols(const std::optional<Bytes>& symbol_file, bool use_symbols);
     void build_functions();
     void build_words(AddressWords of_handlers, std::span<const Rva> landmarks);
+    bool add_orphans(std::vector<std::size_t>& indices);
     void build_targets();
     void build_data();
     void build_pads();

@@ -77,29 +77,9 @@ class CodeReader {
         for_each_index(starts.size(), [&](std::size_t i) { codes[i] = decode(starts[i]); });
         for (std::size_t i = 0; i < starts.size(); ++i)
             collect({starts[i].begin, codes[i].size}, codes[i]);
-        merge(std::move(starts), std::move(codes));
+        map_.merge(std::move(starts), std::move(codes));
         forget_covered();
         return true;
-    }
-
-    /// Both lists ascend.
-    void merge(std::vector<Start> starts, std::vector<DecodedCode> codes) {
-        if (!map_.starts.empty()) {
-            CodeMap whole;
-            whole.starts.reserve(map_.starts.size() + starts.size());
-            whole.codes.reserve(map_.starts.size() + starts.size());
-            for (std::size_t old = 0, fresh = 0; old < map_.starts.size() || fresh < starts.size();) {
-                const bool take_old = fresh == starts.size() ||
-                                      (old < map_.starts.size() && map_.starts[old].begin < starts[fresh].begin);
-                whole.starts.push_back(take_old ? map_.starts[old] : starts[fresh]);
-                whole.codes.push_back(std::move(take_old ? map_.codes[old++] : codes[fresh++]));
-            }
-            map_ = std::move(whole);
-        } else {
-            map_.starts = std::move(starts);
-            map_.codes = std::move(codes);
-        }
-        map_.index_starts();
     }
 
     /// What is covered once stays so: most targets are, and need not be looked at again.
@@ -297,6 +277,29 @@ std::optional<std::size_t> CodeMap::index_at(Rva rva) const {
 
 void CodeMap::index_starts() {
     begins_ = index_of_begins(starts, [](const Start& start) { return start.begin; });
+}
+
+void CodeMap::merge(std::vector<Start> fresh, std::vector<DecodedCode> decoded) {
+    if (starts.empty()) {
+        starts = std::move(fresh);
+        codes = std::move(decoded);
+        index_starts();
+        return;
+    }
+    CodeMap whole;
+    const std::size_t count = starts.size() + fresh.size();
+    whole.starts.reserve(count);
+    whole.codes.reserve(count);
+    whole.tables.resize(tables.empty() ? 0 : count);
+    for (std::size_t old = 0, next = 0; old < starts.size() || next < fresh.size();) {
+        const bool take_old = next == fresh.size() || (old < starts.size() && starts[old].begin < fresh[next].begin);
+        if (take_old && !tables.empty())
+            whole.tables[whole.starts.size()] = std::move(tables[old]);
+        whole.starts.push_back(take_old ? starts[old] : fresh[next]);
+        whole.codes.push_back(std::move(take_old ? codes[old++] : decoded[next++]));
+    }
+    *this = std::move(whole);
+    index_starts();
 }
 
 CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::optional<Rva> guard_check,

@@ -323,9 +323,10 @@ void find_address_tables(const Surroundings& around, std::span<const std::size_t
 
 void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> relocations,
                       std::optional<Rva> guard_check, std::span<const Rva> landmarks,
-                      const std::function<bool(std::size_t, std::size_t)>& related, CodeMap& map) {
+                      const std::function<bool(std::size_t, std::size_t)>& related,
+                      std::span<const std::size_t> indices, CodeMap& map) {
     std::vector<std::size_t> wanted;
-    for (std::size_t i = 0; i < map.codes.size(); ++i)
+    for (const std::size_t i : indices)
         if (map.codes[i].takes_image_base || map.codes[i].jumps_by_register || map.codes[i].reads_itself ||
             !map.codes[i].undecoded.empty())
             wanted.push_back(i);

@@ -85,6 +85,10 @@ class MachineCode {
     virtual std::uint32_t first_wall(const Stretch& stretch, std::span<const std::uint32_t> instructions) const = 0;
     /// True if all of `bytes` is what stands between functions and is never run.
     virtual bool is_fill(ByteView bytes) const = 0;
+    /// Bytes of the first piece of fill that `bytes` begin with; 0: none.
+    virtual std::uint32_t fill_at(ByteView bytes) const = 0;
+    /// What compilers align functions to where they optimise for speed, in bytes.
+    virtual std::uint32_t function_alignment() const = 0;
     /// Calls found(offset, distance) for whatever in `bytes`, from `from` on, could be read as a branch: it leads to
     /// offset + distance.
     virtual void possible_branches(ByteView bytes, std::uint32_t from,

@@ -18,8 +18,8 @@
 
 namespace suture::program {
 
-/// Where a fact about an image comes from, best first.
-enum class Source : std::uint8_t { pdb, coff, exports, pdata, guard_table, call_target };
+/// Where a fact about an image comes from, best first. `gap`: code between functions that nothing is known to lead to.
+enum class Source : std::uint8_t { pdb, coff, exports, pdata, guard_table, call_target, gap };
 
 /// How the bytes of a reference field make an address.
 enum class ReferenceKind : std::uint8_t {

@@ -51,6 +51,14 @@ class Code final : public MachineCode {
 
     bool is_fill(ByteView bytes) const override { return arm64::is_fill(bytes); }
 
+    std::uint32_t fill_at(ByteView bytes) const override {
+        const auto word = bytes.slice(0, kWord);
+        return word && arm64::is_fill(*word) ? kWord : 0;
+    }
+
+    /// All instructions are aligned, and functions need no more.
+    std::uint32_t function_alignment() const override { return kWord; }
+
     void possible_branches(ByteView bytes, std::uint32_t from,
                            const std::function<void(std::uint32_t, std::int32_t)>& found) const override {
         for (std::uint32_t at = from & ~(kWord - 1); at + kWord <= bytes.size(); at += kWord) {

@@ -51,6 +51,10 @@ class Code final : public MachineCode {
 
     bool is_fill(ByteView bytes) const override { return x64::is_fill(bytes); }
 
+    std::uint32_t fill_at(ByteView bytes) const override { return x64::fill_at(bytes); }
+
+    std::uint32_t function_alignment() const override { return 16; }
+
     void possible_branches(ByteView bytes, std::uint32_t from,
                            const std::function<void(std::uint32_t, std::int32_t)>& found) const override {
         for (std::uint32_t i = from; i < bytes.size(); ++i) {
