@@ -42,12 +42,8 @@ void add_notes(const pe::Section& section, std::string_view text, std::vector<Rv
 /// Two lists that end at `end`, but for zeros that align what follows.
 void add_lists(const pe::Image& image, std::span<const pe::Relocation> relocations, const pe::Section& section, Rva end,
                std::vector<Rva>& found) {
-    const auto word = [&](Rva at) {
-        return section.range.contains(at) ? image.read<std::uint64_t>(at) : std::nullopt;
-    };
-    const auto relocated = [&](Rva at) {
-        return std::ranges::binary_search(relocations, at, {}, &pe::Relocation::at);
-    };
+    const auto word = [&](Rva at) { return section.range.contains(at) ? image.read<std::uint64_t>(at) : std::nullopt; };
+    const auto relocated = [&](Rva at) { return std::ranges::binary_search(relocations, at, {}, &pe::Relocation::at); };
     Rva at{end.value & ~7u};
     for (int list = 0; list < 2; ++list) {
         if (at.value < section.range.begin.value + 16)
