@@ -1,5 +1,6 @@
 #include "patchgen/diff/data_map.hpp"
 
+#include "patchgen/diff/reach.hpp"
 #include "patchgen/match/names.hpp"
 
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace suture::diff {
 
@@ -24,6 +26,8 @@ constexpr std::uint32_t kMany = ~0u - 1;
 constexpr std::uint32_t kMaxPadding = 32;
 /// Largest alignment of a variable, in bytes: a line of the cache.
 constexpr std::uint32_t kMaxAlignment = 64;
+/// Most bytes of a variable that tell it from what lies elsewhere.
+constexpr std::uint32_t kTellingBytes = 8;
 
 void insert_sorted(std::vector<std::uint32_t>& list, std::uint32_t value) {
     const auto at = std::lower_bound(list.begin(), list.end(), value);
@@ -102,20 +106,24 @@ void DataMap::collect_votes(const match::Matching& functions) {
                 if (old_one.use == Use::address &&
                     (baseline_ends.contains(old_one.target.value) || updated_ends.contains(new_one.target.value)))
                     continue;
-                vote(old_one.target, new_one.target);
+                vote(old_one.target, new_one.target, b);
             }
         }
 }
 
-void DataMap::vote(Rva baseline, Rva updated) {
+void DataMap::vote(Rva baseline, Rva updated, std::uint32_t voter) {
     std::vector<std::pair<Rva, Rva>> pending{{baseline, updated}};
     while (!pending.empty()) {
         const auto [old_rva, new_rva] = pending.back();
         pending.pop_back();
         const Place from = baseline_places_.at(old_rva);
         const Place to = updated_places_.at(new_rva);
-        if (from.kind != PlaceKind::data || to.kind != PlaceKind::data || from.offset != to.offset ||
-            !pairs_seen_.insert(std::uint64_t{from.index} << 32 | to.index).second)
+        if (from.kind != PlaceKind::data || to.kind != PlaceKind::data || from.offset != to.offset)
+            continue;
+        const auto [seen, fresh] =
+            pairs_seen_.try_emplace(std::uint64_t{from.index} << 32 | to.index, Voters{voter, false});
+        seen->second.several |= seen->second.first != voter;
+        if (!fresh)
             continue;
         insert_sorted(baseline_votes_[from.index], to.index);
         insert_sorted(updated_votes_[to.index], from.index);
@@ -260,39 +268,140 @@ void DataMap::by_place() {
 
 /// Without a name, an address that lies further behind its neighbour than in the baseline may be another place inside
 /// of the neighbour rather than a variable that moved, and code with equal bytes then means something else. Only
-/// alignment moves one and not the other.
+/// alignment moves one and not the other. Likewise where the place that the variable had between its neighbours is
+/// still there, or the one that it has was there before. Whatever nothing can reach by counting from elsewhere may lie
+/// anywhere.
 void DataMap::unmake_shifted() {
-    const pe::Image& image = updated_places_.program().image();
-    const pe::Image& old_image = baseline_places_.program().image();
-    std::vector<std::uint32_t> shifted;
-    for (std::uint32_t u = 1; u < updated_.size(); ++u) {
+    std::vector<std::pair<std::uint32_t, std::string>> doubted;
+    const auto behind = neighbours(to_updated_, baseline_places_);
+    const auto updated_behind = neighbours(to_baseline_, updated_places_);
+    for (std::uint32_t u = 0; u < updated_.size(); ++u) {
         const std::uint32_t b = to_baseline_[u];
-        if (b == kNone || b == 0 || to_baseline_[u - 1] != b - 1 || !updated_[u].writable ||
-            !updated_[u].names.empty() || !baseline_[b].names.empty() || updated_[u - 1].size_known ||
-            baseline_[b - 1].size_known)
+        if (b == kNone || !updated_[u].writable || !updated_[u].names.empty() || !baseline_[b].names.empty())
             continue;
-        const Rva at = updated_[u].range.begin;
-        const Rva old_at = baseline_[b].range.begin;
-        const Rva before = updated_[u - 1].range.begin;
-        const Rva old_before = baseline_[b - 1].range.begin;
-        if (image.section_at(at) != image.section_at(before) ||
-            old_image.section_at(old_at) != old_image.section_at(old_before))
-            continue;
-        const std::uint32_t distance = at - before;
-        const std::uint32_t old_distance = old_at - old_before;
-        const std::uint32_t alignment =
-            std::min(kMaxAlignment, std::uint32_t{1} << std::countr_zero(at.value | old_at.value | kMaxAlignment));
-        const std::uint32_t shift = std::max(distance, old_distance) - std::min(distance, old_distance);
-        if (shift == 0 || (shift < alignment && before.value % alignment != old_before.value % alignment))
-            continue;
-        counterparts_[u].detail = fmt::format("it lies 0x{:x} bytes behind what is before it, and lay 0x{:x} behind it",
-                                              distance, old_distance);
-        shifted.push_back(u);
+        std::string why = shifted(b, u);
+        // Several functions agree, and what lies behind moved along: then something else in between came or went.
+        const auto voters = pairs_seen_.find(std::uint64_t{b} << 32 | u);
+        if (!why.empty() && voters != pairs_seen_.end() && voters->second.several && moves_along(b, u, behind))
+            why.clear();
+        if (why.empty() && stays(behind, b, to_updated_, updated_behind, baseline_places_, updated_places_))
+            why = "what lies around its place in the baseline lies around such a place still";
+        if (why.empty() && stays(updated_behind, u, to_baseline_, behind, updated_places_, baseline_places_))
+            why = "what lies around it lay around such a place in the baseline";
+        if (!why.empty())
+            doubted.emplace_back(u, std::move(why));
     }
-    for (const std::uint32_t u : shifted) {
+    if (doubted.empty())
+        return;
+    const Reach reach(baseline_places_);
+    const Reach updated_reach(updated_places_);
+    std::erase_if(doubted, [&](const auto& one) {
+        const std::uint32_t b = to_baseline_[one.first];
+        return (!reach.from_before(b) && !updated_reach.from_before(one.first)) || tells_by_content(b, one.first);
+    });
+    for (auto& [u, why] : doubted) {
+        counterparts_[u].detail = std::move(why);
         to_updated_[to_baseline_[u]] = kNone;
         to_baseline_[u] = kNone;
     }
+}
+
+/// How a pair moved with respect to the pair that lies before it in both images, unless alignment explains it.
+std::string DataMap::shifted(std::uint32_t baseline, std::uint32_t updated) const {
+    if (baseline == 0 || updated == 0 || to_baseline_[updated - 1] != baseline - 1 ||
+        updated_[updated - 1].size_known || baseline_[baseline - 1].size_known)
+        return {};
+    const pe::Image& image = updated_places_.program().image();
+    const pe::Image& old_image = baseline_places_.program().image();
+    const Rva at = updated_[updated].range.begin;
+    const Rva old_at = baseline_[baseline].range.begin;
+    const Rva before = updated_[updated - 1].range.begin;
+    const Rva old_before = baseline_[baseline - 1].range.begin;
+    if (image.section_at(at) != image.section_at(before) ||
+        old_image.section_at(old_at) != old_image.section_at(old_before))
+        return {};
+    const std::uint32_t distance = at - before;
+    const std::uint32_t old_distance = old_at - old_before;
+    const std::uint32_t alignment =
+        std::min(kMaxAlignment, std::uint32_t{1} << std::countr_zero(at.value | old_at.value | kMaxAlignment));
+    const std::uint32_t shift = std::max(distance, old_distance) - std::min(distance, old_distance);
+    if (shift == 0 || (shift < alignment && before.value % alignment != old_before.value % alignment))
+        return {};
+    return fmt::format("it lies 0x{:x} bytes behind what is before it, and lay 0x{:x} behind it", distance,
+                       old_distance);
+}
+
+/// True if the next pair behind lies as far behind in both images, but for alignment, or if there is none in either.
+bool DataMap::moves_along(std::uint32_t baseline, std::uint32_t updated, const Neighbours& neighbours) const {
+    const std::uint32_t next = neighbours.behind[baseline];
+    if (next == kNone)
+        return updated + 1 == updated_.size() ||
+               updated_places_.program().image().section_at(updated_[updated + 1].range.begin) !=
+                   updated_places_.program().image().section_at(updated_[updated].range.begin);
+    return next == baseline + 1 && to_updated_[next] == updated + 1 && shifted(next, updated + 1).empty();
+}
+
+/// For each object, the next one with a counterpart in its section on either side, or none.
+DataMap::Neighbours DataMap::neighbours(const std::vector<std::uint32_t>& counterparts, const match::Places& places) {
+    const auto data = places.program().data();
+    const auto size = static_cast<std::uint32_t>(data.size());
+    const pe::Image& image = places.program().image();
+    Neighbours result{std::vector<std::uint32_t>(size, kNone), std::vector<std::uint32_t>(size, kNone)};
+    std::vector<const pe::Section*> sections(size);
+    for (std::uint32_t i = 0; i < size; ++i)
+        sections[i] = i != 0 && sections[i - 1] && sections[i - 1]->range.contains(data[i].range.begin)
+                          ? sections[i - 1]
+                          : image.section_at(data[i].range.begin);
+    for (std::uint32_t i = 1; i < size; ++i)
+        if (sections[i] == sections[i - 1])
+            result.before[i] = counterparts[i - 1] != kNone ? i - 1 : result.before[i - 1];
+    for (std::uint32_t i = size; i-- > 1;)
+        if (sections[i] == sections[i - 1])
+            result.behind[i - 1] = counterparts[i] != kNone ? i : result.behind[i];
+    return result;
+}
+
+/// True if the two neighbours of an object lie beside each other in the other image, as far apart as they do here: the
+/// place between them is still there, and the object's counterpart is not in it.
+bool DataMap::stays(const Neighbours& here, std::uint32_t object, const std::vector<std::uint32_t>& counterparts,
+                    const Neighbours& there, const match::Places& places, const match::Places& other) {
+    const std::uint32_t before = here.before[object];
+    const std::uint32_t behind = here.behind[object];
+    if (before == kNone || behind == kNone)
+        return false;
+    const std::uint32_t first = counterparts[before];
+    const std::uint32_t second = counterparts[behind];
+    const auto data = places.program().data();
+    const auto others = other.program().data();
+    return there.behind[first] == second && others[second].range.begin - others[first].range.begin ==
+                                                data[behind].range.begin - data[before].range.begin;
+}
+
+/// True if what the variable starts as is not what is found where it would be if only its neighbours had moved.
+bool DataMap::tells_by_content(std::uint32_t baseline, std::uint32_t updated) const {
+    if (baseline == 0 || updated == 0)
+        return false;
+    const std::uint32_t size = std::min({baseline_[baseline].range.size, updated_[updated].range.size, kTellingBytes});
+    const auto differs = [size](const match::Places& own, Rva at, const match::Places& other, Rva there) {
+        const RvaRange before{at, size};
+        const RvaRange after{there, size};
+        if (!own.relocations_in(before).empty() || !other.relocations_in(after).empty())
+            return false;
+        const auto a = own.program().image().content(before);
+        const auto b = other.program().image().content(after);
+        return a && b && *a != *b;
+    };
+    // From what lies before it in the baseline, and from what lies before it in the updated image.
+    const std::uint32_t first = to_updated_[baseline - 1];
+    const std::uint32_t second = to_baseline_[updated - 1];
+    const Rva at = baseline_[baseline].range.begin;
+    const Rva new_at = updated_[updated].range.begin;
+    if (first == kNone || second == kNone)
+        return false;
+    return differs(baseline_places_, at, updated_places_,
+                   updated_[first].range.begin + (at - baseline_[baseline - 1].range.begin)) &&
+           differs(updated_places_, new_at, baseline_places_,
+                   baseline_[second].range.begin + (new_at - updated_[updated - 1].range.begin));
 }
 
 void DataMap::by_enclosing_objects() {

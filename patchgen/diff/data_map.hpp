@@ -2,7 +2,7 @@
 
 #include "patchgen/match/matcher.hpp"
 
-#include <unordered_set>
+#include <unordered_map>
 
 namespace suture::diff {
 
@@ -32,8 +32,8 @@ class DataMap {
     std::uint32_t updated_of(std::uint32_t baseline) const { return to_updated_[baseline]; }
     /// Baseline objects that references pair with the updated object, ascending.
     std::span<const std::uint32_t> votes(std::uint32_t updated) const { return updated_votes_[updated]; }
-    /// The one object of the updated image that all references pair the baseline object with, if they pair that one with
-    /// no other; ~0 where there is none.
+    /// The one object of the updated image that all references pair the baseline object with, if they pair that one
+    /// with no other; ~0 where there is none.
     std::uint32_t sole_vote(std::uint32_t baseline) const;
     /// Likewise, for an object of the updated image.
     std::uint32_t sole_baseline_vote(std::uint32_t updated) const;
@@ -42,12 +42,23 @@ class DataMap {
 
   private:
     void collect_votes(const match::Matching& functions);
-    void vote(Rva baseline, Rva updated);
+    void vote(Rva baseline, Rva updated, std::uint32_t voter);
     void pair(std::uint32_t baseline, std::uint32_t updated);
     void by_names();
     void by_votes();
     void by_place();
     void unmake_shifted();
+    std::string shifted(std::uint32_t baseline, std::uint32_t updated) const;
+    /// By object: the nearest ones that have counterparts, in the same section.
+    struct Neighbours {
+        std::vector<std::uint32_t> before;
+        std::vector<std::uint32_t> behind;
+    };
+    static Neighbours neighbours(const std::vector<std::uint32_t>& counterparts, const match::Places& places);
+    static bool stays(const Neighbours& here, std::uint32_t object, const std::vector<std::uint32_t>& counterparts,
+                      const Neighbours& there, const match::Places& places, const match::Places& other);
+    bool moves_along(std::uint32_t baseline, std::uint32_t updated, const Neighbours& neighbours) const;
+    bool tells_by_content(std::uint32_t baseline, std::uint32_t updated) const;
     void by_enclosing_objects();
     void by_enclosing_object(std::uint32_t updated, std::uint32_t before, std::uint32_t after);
     bool compatible(std::uint32_t baseline, std::uint32_t updated) const;
@@ -62,7 +73,12 @@ class DataMap {
     std::vector<std::uint32_t> to_updated_;  ///< by baseline object
     std::vector<std::uint32_t> to_baseline_; ///< by updated object
     std::vector<Counterpart> counterparts_;  ///< by updated object
-    std::unordered_set<std::uint64_t> pairs_seen_;
+    /// Functions of the baseline whose references speak for a pair.
+    struct Voters {
+        std::uint32_t first = 0;
+        bool several = false;
+    };
+    std::unordered_map<std::uint64_t, Voters> pairs_seen_; ///< pairs of objects with votes
 };
 
 } // namespace suture::diff
