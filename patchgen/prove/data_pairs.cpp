@@ -30,6 +30,13 @@ bool holds_word(const program::Program& program, RvaRange range) {
 
 } // namespace
 
+/// True if other data follows that may be part of the object.
+bool Equivalence::goes_on_as_data(RvaRange object) const {
+    const Rva end{static_cast<std::uint32_t>(object.end())};
+    const DataObject* last = updated_.data_at(Rva{end.value - 1});
+    return last && !last->closed && updated_.data_at(end) && !tables_.contains(end) && !updated_.import_at(end);
+}
+
 /// How many bytes from the goal's address on belong to what it refers to.
 std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool size_known) const {
     const auto size = static_cast<std::uint32_t>(object.end() - goal.updated.value);
@@ -38,8 +45,9 @@ std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool siz
     if (const auto text = updated_texts_.at(goal.updated); text && !text->empty()) {
         const auto length = static_cast<std::uint32_t>(text->size() + 1);
         const bool is_text = !holds_word(updated_, {goal.updated, std::min(length, size)});
-        if (is_text && (length >= size ||
-                        (size - length <= kMaxPadding && all_zero(updated_, goal.updated + length, size - length))))
+        if (is_text && (length == size || (length > size && goes_on_as_data(object)) ||
+                        (length < size && size - length <= kMaxPadding &&
+                         all_zero(updated_, goal.updated + length, size - length))))
             return length;
     }
     std::uint32_t trimmed = size;
@@ -104,6 +112,11 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
     if (goal.place.rva.value < offset)
         return failed(goal, fmt::format("{} is nothing that data could begin before", goal.place.text()));
     const bool known = object && object->size_known;
+    if (object && offset == 0 && !goal.goes_on) {
+        const auto [at, first] = direct_.try_emplace(goal.updated, goal.place);
+        if (!first && at->second != goal.place)
+            at->second.reset();
+    }
     if (ours->writable())
         return pair_writable(goal, {range.begin, known ? range.size : std::max(offset + goal.access_size, 1u)},
                              goal.place - offset);
@@ -122,18 +135,18 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
     if (goal.use != Use::read && !goal.goes_on)
         objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
     if (!sized && !known && object && size == found)
-        SUTURE_CHECK(go_on_behind(goal, *object));
+        go_on_behind(goal, *object);
     return compare_data(goal, goal.updated, goal.place, size);
 }
 
 /// Something without a name or a size may begin inside what lies before it: whoever has that one's address may go on
 /// into it.
-Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
+void Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
     const Rva end{static_cast<std::uint32_t>(object.range.end())};
     const DataObject* next = object.closed ? nullptr : updated_.data_at(end);
     if (!next || next->range.begin != end || !next->names.empty() || next->size_known || tables_.contains(end) ||
         updated_.import_at(end) || updated_.function_at(end))
-        return {};
+        return;
     const auto text_at = [&](Rva at) {
         // The low bytes of a pointer may look like letters.
         const auto relocations = updated_.relocations();
@@ -153,13 +166,31 @@ Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& objec
     const bool behind_word = end.value >= 4 && holds_word(updated_, {Rva{end.value - 4}, 4});
     const bool from_text = text_at(goal.updated) && !holds_word(updated_, {goal.updated, 4});
     if (from_text || ((behind_pointer || behind_word) && text_at(end)))
+        return;
+    // Whether it lies elsewhere shows when everything that refers to it has been followed.
+    put_off_.push_back({end, goal.place + (end - goal.updated), Use::address, 0, goal.referrer, goal.at, 0, true});
+}
+
+/// True if whatever refers to the data itself leads to something else of the baseline: then it is no part of what lies
+/// before it in the updated image.
+bool Equivalence::lies_elsewhere(const Goal& goal) const {
+    const auto found = direct_.find(goal.updated);
+    if (found == direct_.end() || !found->second || found->second->in_package || *found->second == goal.place)
+        return false;
+    const DataObject* there = overlay_.baseline().data_at(found->second->rva);
+    return there && there->range.begin == found->second->rva;
+}
+
+Result<void> Equivalence::settle_behind(const Goal& goal) {
+    if (lies_elsewhere(goal))
         return {};
-    const Place behind = goal.place + (end - goal.updated);
     // Where the next thing of the baseline begins elsewhere, the two are aligned each by itself.
+    const Place& behind = goal.place;
     const DataObject* theirs = behind.in_package ? nullptr : overlay_.baseline().data_at(Rva{behind.rva.value - 1});
     if (theirs && theirs->range.end() > behind.rva.value && theirs->range.end() - behind.rva.value <= kMaxPadding)
-        return compare_data(goal, end, behind, static_cast<std::uint32_t>(theirs->range.end() - behind.rva.value));
-    follow({end, behind, Use::address, 0, goal.referrer, goal.at, 0, true});
+        return compare_data(goal, goal.updated, behind,
+                            static_cast<std::uint32_t>(theirs->range.end() - behind.rva.value));
+    follow(goal);
     return {};
 }
 

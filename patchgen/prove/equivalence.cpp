@@ -78,7 +78,9 @@ Result<void> Equivalence::prove_ends() {
         std::vector<Goal> goals;
         goals.swap(put_off_);
         for (const Goal& goal : goals) {
-            if (!is_proved_end(goal))
+            if (goal.goes_on)
+                SUTURE_CHECK(settle_behind(goal));
+            else if (!is_proved_end(goal))
                 SUTURE_CHECK(settle(goal));
             SUTURE_CHECK(run());
         }

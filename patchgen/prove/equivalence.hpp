@@ -71,7 +71,10 @@ class Equivalence {
     Result<void> settle_import(const Goal& goal, const pe::ImportSlot& slot);
     Result<void> settle_data(const Goal& goal);
     Result<void> settle_table(const Goal& goal, const program::JumpTable& table);
-    Result<void> go_on_behind(const Goal& goal, const program::DataObject& object);
+    void go_on_behind(const Goal& goal, const program::DataObject& object);
+    bool goes_on_as_data(RvaRange object) const;
+    bool lies_elsewhere(const Goal& goal) const;
+    Result<void> settle_behind(const Goal& goal);
     Result<void> pair_writable(const Goal& goal, RvaRange object, Place begin);
     bool may_be_an_end(const Goal& goal) const;
     bool is_proved_end(const Goal& goal) const;
@@ -122,6 +125,8 @@ class Equivalence {
     std::map<std::tuple<Rva, Place>, Entries> code_pairs_;
     KeySet data_pairs_;
     std::map<Rva, std::pair<Place, std::uint32_t>> objects_;  ///< where objects of the updated image are, with size
+    /// Where data of the updated image is by what refers to its first byte; nothing where that disagrees.
+    std::map<Rva, std::optional<Place>> direct_;
     std::map<Place, std::pair<Rva, std::uint32_t>> writable_; ///< what lies there of the updated image, with size
     std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry
     std::map<Rva, const program::Function*> emitted_;         ///< by entry in the package
