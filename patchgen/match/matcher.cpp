@@ -13,9 +13,13 @@
 
 namespace suture::match {
 
+using program::Use;
+
 namespace {
 
 constexpr std::uint32_t kNone = ~0u;
+/// Fewest bytes of text that are no accident.
+constexpr std::size_t kMinText = 4;
 
 struct DigestHash {
     std::size_t operator()(const Digest& digest) const {
@@ -75,8 +79,8 @@ class Matcher {
         do {
             do
                 propagate();
-            while (by_fingerprints() || by_equal_neighbours());
-        } while (by_remaining_names() || by_enclosed_gaps() || by_order_of_twins());
+            while (by_fingerprints() || by_meaning() || by_equal_neighbours());
+        } while (by_remaining_names() || by_folding() || by_enclosed_gaps() || by_order_of_twins());
         note_conflicts();
         return std::move(result_);
     }
@@ -242,6 +246,95 @@ class Matcher {
         }
     }
 
+    /// Functions with the same code that what is known of their references tells apart: wherever they lie.
+    bool by_meaning() {
+        std::unordered_map<Digest, std::uint32_t, DigestHash> counts; ///< free functions of either image
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+            if (free_baseline(b))
+                ++counts[result_.baseline_fingerprints[b]];
+        for (std::uint32_t u = 0; u < updated_.size(); ++u)
+            if (free_updated(u))
+                ++counts[result_.updated_fingerprints[u]];
+        const auto is_twin = [&](const Digest& digest) { return counts[digest] > 2; };
+        std::unordered_map<std::uint64_t, Seen> seen;
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+            if (free_baseline(b) && is_twin(result_.baseline_fingerprints[b]))
+                Seen::note(seen[meaning_of(b, result_.baseline_fingerprints[b], baseline_places_, false)].baseline, b);
+        for (std::uint32_t u = 0; u < updated_.size(); ++u)
+            if (free_updated(u) && is_twin(result_.updated_fingerprints[u]))
+                Seen::note(seen[meaning_of(u, result_.updated_fingerprints[u], updated_places_, true)].updated, u);
+        bool paired = false;
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b) {
+            if (!free_baseline(b) || !is_twin(result_.baseline_fingerprints[b]))
+                continue;
+            const Seen& one = seen[meaning_of(b, result_.baseline_fingerprints[b], baseline_places_, false)];
+            if (one.unique() && result_.same_code(one.baseline, one.updated) &&
+                !contradicted(one.baseline, one.updated))
+                paired |= relate_if_free(one.baseline, one.updated);
+        }
+        return paired;
+    }
+
+    static std::uint64_t mixed(std::uint64_t state, std::uint64_t value) {
+        // An odd factor with bits all over: 2^64 divided by the golden ratio.
+        state = (state ^ value) * 0x9e37'79b9'7f4a'7c15;
+        return state ^ state >> 29;
+    }
+
+    /// A hash of a function's code and of what its references lead to, as far as that is the same in both images where
+    /// it means the same: functions that are paired, imports by name, text, constants that are read.
+    std::uint64_t meaning_of(std::uint32_t index, const Digest& digest, const Places& places, bool updated) const {
+        std::uint64_t state = DigestHash{}(digest);
+        for (const program::Reference& reference : places.program().functions()[index].references)
+            if (program::has_target(reference.kind))
+                state = mixed(state, meaning_of(reference, places, updated));
+        return state;
+    }
+
+    std::uint64_t meaning_of(const program::Reference& reference, const Places& places, bool updated) const {
+        /// Most bytes of a text or constant that are looked at.
+        constexpr std::uint32_t kMaxBytes = 256;
+        const program::Program& program = places.program();
+        const auto bytes_of = [&](ByteView bytes) {
+            std::uint64_t state = bytes.size();
+            for (std::size_t i = 0; i < bytes.size(); ++i)
+                state = mixed(state, bytes[i]);
+            return state;
+        };
+        const auto text_of = [&](std::string_view text) {
+            return bytes_of({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+        };
+        const Place place = places.at(reference.target);
+        switch (place.kind) {
+        case PlaceKind::function: {
+            const auto& partners = updated ? result_.to_baseline[place.index] : result_.to_updated[place.index];
+            if (partners.size() != 1)
+                return 0;
+            const std::uint32_t b = updated ? partners.front() : place.index;
+            return sole_partner(b, updated ? place.index : partners.front()) ? mixed(b + 1, place.offset) : 0;
+        }
+        case PlaceKind::import: {
+            const pe::ImportSlot& slot = program.imports()[place.index];
+            return mixed(text_of(slot.name), slot.ordinal);
+        }
+        case PlaceKind::data: {
+            const program::DataObject& object = program.data()[place.index];
+            if (object.writable)
+                return 0;
+            if (reference.use == Use::read && reference.access_size != 0 && reference.access_size <= kMaxBytes &&
+                places.relocations_in({reference.target, reference.access_size}).empty()) {
+                const auto bytes = program.image().bytes_at(reference.target, reference.access_size);
+                return bytes ? bytes_of(*bytes) : 0;
+            }
+            const auto text = program.image().string_at(reference.target, kMaxBytes);
+            const bool relocated = !places.relocations_in({reference.target, 8}).empty();
+            return text && text->size() >= kMinText && !relocated ? text_of(*text) : 0;
+        }
+        default:
+            return 0;
+        }
+    }
+
     bool sole_partner(std::uint32_t b, std::uint32_t u) const {
         return result_.to_updated[b].size() == 1 && result_.to_baseline[u].size() == 1 && result_.to_updated[b][0] == u;
     }
@@ -289,6 +382,25 @@ class Matcher {
         for (const auto& [name, one] : seen)
             if (one.unique() && !contradicted(one.baseline, one.updated))
                 paired |= relate_if_free(one.baseline, one.updated);
+        return paired;
+    }
+
+    /// Code that is folded in one image and not in the other: a free function that references say is one that has its
+    /// counterpart already, of the same code.
+    bool by_folding() {
+        bool paired = false;
+        const auto relate_folded = [&](std::uint32_t b, std::uint32_t u) {
+            if (!result_.same_code(b, u) || !compatible(b, u))
+                return;
+            relate(b, u);
+            paired = true;
+        };
+        for (std::uint32_t u = 0; u < updated_.size(); ++u)
+            if (free_updated(u) && updated_votes_[u].size() == 1 && !free_baseline(updated_votes_[u].front()))
+                relate_folded(updated_votes_[u].front(), u);
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+            if (free_baseline(b) && baseline_votes_[b].size() == 1 && !free_updated(baseline_votes_[b].front()))
+                relate_folded(b, baseline_votes_[b].front());
         return paired;
     }
 

@@ -104,6 +104,46 @@ TEST(State, RefusesUnnamedDataThatUsersDisagreeOn) {
     EXPECT_THAT(codes_of(compare(*a, *b)), testing::Contains(Code::data_unmapped));
 }
 
+TEST(State, AnUnnamedGlobalThatNothingReachesByCountingMayLieAnywhere) {
+    for (const bool taken : {false, true}) {
+        const auto program = [taken](std::size_t size) {
+            ProgramMaker maker;
+            maker.symbols = false;
+            maker.function("f", 1, {taken ? takes("a") : reads("a")});
+            maker.function("g", 2, {reads("b")});
+            maker.global("a", Bytes(size));
+            maker.global("b", Bytes(4));
+            return maker;
+        };
+        ProgramMaker baseline = program(4);
+        ProgramMaker updated = program(8);
+        const auto a = baseline.make();
+        const auto b = updated.make();
+        const ChangeSet set = compare(*a, *b);
+        EXPECT_EQ(set.no_change(), !taken);
+        EXPECT_EQ(codes_of(set).empty(), !taken);
+    }
+}
+
+TEST(State, AnUnnamedGlobalDoesNotMoveAwayFromAPlaceThatIsStillThere) {
+    const auto program = [](const std::string& read_by_f) {
+        ProgramMaker maker;
+        maker.symbols = false;
+        maker.function("f", 1, {reads(read_by_f)});
+        maker.function("g", 2, {takes("array")});
+        maker.function("h", 3, {reads("before")});
+        maker.function("i", 4, {reads("behind")});
+        for (const char* label : {"array", "before", "one", "behind", "other"})
+            maker.global(label, Bytes(4));
+        return maker;
+    };
+    ProgramMaker baseline = program("one");
+    ProgramMaker updated = program("other");
+    const auto a = baseline.make();
+    const auto b = updated.make();
+    EXPECT_THAT(codes_of(compare(*a, *b)), testing::Contains(Code::data_unmapped));
+}
+
 TEST(State, RefusesAnotherInitialValue) {
     ProgramMaker baseline;
     baseline.function("f", 1, {reads("limit")});

@@ -103,6 +103,42 @@ TEST(Matcher, DoesNotPairWhatReferencesDisagreeOn) {
     EXPECT_EQ(matching.conflicts.size(), 2u);
 }
 
+TEST(Matcher, TellsFunctionsOfEqualCodeApartByWhatTheyReferTo) {
+    const auto program = [](bool reversed) {
+        ProgramMaker maker;
+        maker.symbols = false;
+        for (const char* text : {"first", "second", "third"}) {
+            const std::string name = reversed ? std::string(text) == "first"   ? "third"
+                                                : std::string(text) == "third" ? "first"
+                                                                               : text
+                                              : text;
+            maker.function(name, 1, {test::takes("of " + name)});
+        }
+        for (const char* text : {"first", "second", "third"})
+            maker.text("of " + std::string(text), "the text of the " + std::string(text));
+        return maker;
+    };
+    ProgramMaker baseline = program(false);
+    ProgramMaker updated = program(true);
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{2}, List{1}, List{0}));
+}
+
+TEST(Matcher, UnnamedCodeThatComesApartHasSeveralCounterparts) {
+    ProgramMaker baseline;
+    baseline.symbols = false;
+    baseline.function("f", 1, {calls("folded")});
+    baseline.function("g", 2, {calls("folded")});
+    baseline.function("folded", 3);
+    ProgramMaker updated;
+    updated.symbols = false;
+    updated.function("f", 1, {calls("folded")});
+    updated.function("g", 2, {calls("apart")});
+    updated.function("folded", 3);
+    updated.function("apart", 3);
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{0}, List{1}, List{2, 3}));
+    EXPECT_THAT(matching_of(updated, baseline).to_updated, ElementsAre(List{0}, List{1}, List{2}, List{2}));
+}
+
 TEST(Matcher, GivesFoldedCodeSeveralCounterparts) {
     ProgramMaker baseline;
     baseline.function("f", 1, {}, {"g"});
