@@ -80,7 +80,8 @@ class Matcher {
             do
                 propagate();
             while (by_fingerprints() || by_meaning() || by_equal_neighbours());
-        } while (by_remaining_names() || by_folding() || by_enclosed_gaps() || by_order_of_twins());
+        } while (by_remaining_names() || by_folding() || by_enclosed_tables() || by_enclosed_gaps() ||
+                 by_order_of_twins());
         note_conflicts();
         return std::move(result_);
     }
@@ -195,14 +196,48 @@ class Matcher {
                     for (std::size_t i = 0; i < baseline_[b].references.size(); ++i)
                         if (baseline_[b].references[i].kind != program::ReferenceKind::arm64_page21)
                             vote(baseline_[b].references[i].target, updated_[u].references[i].target, touched);
-            std::sort(touched.begin(), touched.end());
-            for (const auto& [b, u] : touched)
-                if (baseline_votes_[b].size() == 1 && updated_votes_[u].size() == 1)
-                    relate_if_free(b, u);
+            relate_touched(touched);
         }
     }
 
     using Touched = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
+    bool relate_touched(Touched& touched) {
+        bool paired = false;
+        std::sort(touched.begin(), touched.end());
+        for (const auto& [b, u] : touched)
+            if (baseline_votes_[b].size() == 1 && updated_votes_[u].size() == 1)
+                paired |= relate_if_free(b, u);
+        return paired;
+    }
+
+    /// Tables of pointers that only changed functions refer to, between two pieces of data that references pair: their
+    /// pointers speak for functions as others do.
+    bool by_enclosed_tables() {
+        const program::Program& from = baseline_places_.program();
+        const program::Program& to = updated_places_.program();
+        std::vector<std::uint32_t> to_updated(from.data().size(), kNone);
+        std::vector<std::uint32_t> to_baseline(to.data().size(), kNone);
+        for (const std::uint64_t key : objects_) {
+            const auto b = static_cast<std::uint32_t>(key >> 32);
+            const auto u = static_cast<std::uint32_t>(key);
+            Seen::note(to_updated[b], u);
+            Seen::note(to_baseline[u], b);
+        }
+        const auto paired = [&](std::uint32_t b, std::uint32_t u) { return to_updated[b] == u && to_baseline[u] == b; };
+        Touched touched;
+        for (std::uint32_t b = 1; b + 1 < to_updated.size(); ++b) {
+            const std::uint32_t before = to_updated[b - 1];
+            if (to_updated[b] != kNone || from.data()[b].writable || before >= Seen::kMany ||
+                before + 2 >= to_baseline.size() || to_baseline[before + 1] != kNone || !paired(b - 1, before) ||
+                !paired(b + 1, before + 2) || to.data()[before + 1].writable ||
+                from.data()[b].range.size != to.data()[before + 1].range.size ||
+                baseline_places_.relocations_in(from.data()[b].range).empty())
+                continue;
+            vote(from.data()[b].range.begin, to.data()[before + 1].range.begin, touched);
+        }
+        return relate_touched(touched);
+    }
 
     void vote(Rva b, Rva u, Touched& touched) {
         std::vector<std::pair<Rva, Rva>> pending{{b, u}};

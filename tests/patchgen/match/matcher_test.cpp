@@ -123,6 +123,27 @@ TEST(Matcher, TellsFunctionsOfEqualCodeApartByWhatTheyReferTo) {
     EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{2}, List{1}, List{0}));
 }
 
+TEST(Matcher, FollowsATableOfAChangedFunctionBetweenWhatIsKnown) {
+    const auto program = [](std::uint32_t changed) {
+        ProgramMaker maker;
+        maker.symbols = false;
+        maker.function("f", 1, {test::takes("before"), test::takes("behind")});
+        maker.function("g", changed, {test::takes("table")});
+        maker.function("h", changed + 1);
+        maker.function("i", changed + 2);
+        maker.function("k", changed + 3);
+        maker.constant("before", {1, 2, 3, 4, 5, 6, 7, 8});
+        maker.pointers("table", {"k", "h", "i"});
+        maker.constant("behind", {1, 2, 3, 4, 5, 6, 7, 8});
+        maker.exported("f");
+        return maker;
+    };
+    ProgramMaker baseline = program(10);
+    ProgramMaker updated = program(20);
+    const Matching matching = matching_of(baseline, updated);
+    EXPECT_THAT(matching.to_updated, ElementsAre(List{0}, List{1}, List{2}, List{3}, List{4}));
+}
+
 TEST(Matcher, UnnamedCodeThatComesApartHasSeveralCounterparts) {
     ProgramMaker baseline;
     baseline.symbols = false;
