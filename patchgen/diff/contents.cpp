@@ -297,8 +297,16 @@ bool Contents::expand_address(Entry& entry) {
             const std::uint32_t index = shorter.index_of(*next);
             return (old_is_shorter ? pairing_.data.sole_vote(index) : pairing_.data.sole_baseline_vote(index)) != ~0u;
         };
-        if (next && !lies_elsewhere())
-            return same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest);
+        if (next) {
+            const std::size_t children = entry.children.size();
+            const std::size_t inner = entry.inner.size();
+            if (same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest))
+                return true;
+            if (!lies_elsewhere())
+                return false;
+            entry.children.resize(children);
+            entry.inner.resize(inner);
+        }
         const match::Places& longer = old_is_shorter ? to : from;
         const auto tail =
             longer.program().image().content({(old_is_shorter ? entry.updated : entry.baseline) + shared, rest});

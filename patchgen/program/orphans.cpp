@@ -22,6 +22,8 @@ class Finder {
         for (const RvaRange& gap : gaps_)
             if (gap.size != 0)
                 decode_gap(gap);
+        while (leave_out_what_leads_nowhere(map))
+            ;
         return std::move(found_);
     }
 
@@ -39,9 +41,13 @@ class Finder {
                 continue;
             std::uint64_t at = section.range.begin.value;
             const std::uint64_t end = at + section.initialised_size();
-            const auto pass = [&](RvaRange known) {
-                add_gap(at, std::min<std::uint64_t>(known.begin.value, end));
+            // What is not understood may go on behind its end, and behind parts of it that branches led to.
+            bool closed = true;
+            const auto pass = [&](RvaRange known, bool understood) {
+                if (closed)
+                    add_gap(at, std::min<std::uint64_t>(known.begin.value, end));
                 at = std::max(at, known.end());
+                closed = understood;
             };
             while (at < end) {
                 while (function < map.starts.size() && map.range_of(function).end() <= at)
@@ -53,11 +59,13 @@ class Finder {
                 if (!more_code && !more_tables)
                     break;
                 if (more_code && (!more_tables || map.starts[function].begin <= table->begin))
-                    pass(map.range_of(function));
+                    pass(map.range_of(function), map.codes[function].undecoded.empty() &&
+                                                     (closed || map.starts[function].source != Source::call_target));
                 else
-                    pass(*table);
+                    pass(*table, closed);
             }
-            add_gap(at, end);
+            if (closed)
+                add_gap(at, end);
         }
     }
 
@@ -119,6 +127,29 @@ class Finder {
         }
         std::ranges::move(found.starts, std::back_inserter(found_.starts));
         std::ranges::move(found.codes, std::back_inserter(found_.codes));
+    }
+
+    /// Code that refers to what is in code and is not understood is not understood itself. True if there was some.
+    bool leave_out_what_leads_nowhere(const CodeMap& map) {
+        const auto is_known = [&](Rva target) {
+            if (code_end(image_, target) <= target.value || map.index_at(target))
+                return true;
+            const auto next = std::ranges::upper_bound(found_.starts, target, {}, &Start::begin);
+            return next != found_.starts.begin() && target - std::prev(next)->begin < std::prev(next)->limit;
+        };
+        Orphans kept;
+        for (std::size_t i = 0; i < found_.starts.size(); ++i) {
+            const bool known = std::ranges::all_of(found_.codes[i].references, [&](const Reference& reference) {
+                return !has_target(reference.kind) || is_known(reference.target);
+            });
+            if (!known)
+                continue;
+            kept.starts.push_back(found_.starts[i]);
+            kept.codes.push_back(std::move(found_.codes[i]));
+        }
+        const bool fewer = kept.starts.size() < found_.starts.size();
+        found_ = std::move(kept);
+        return fewer;
     }
 
     const pe::Image& image_;
