@@ -71,7 +71,16 @@ class Lockstep {
                 SUTURE_CHECK(compare_fill(offset));
                 continue;
             }
-            start(offset, marks_the_end(offset) ? 0 : suspects_ & ~(question_.has_handler() ? kThrown : 0));
+            const bool is_mark = marks_the_end(offset);
+            if (!is_mark)
+                hidden_.push_back(offset);
+            start(offset, is_mark ? 0 : differing());
+            settle();
+        }
+        for (Registers known = 0; known != differing();) {
+            known = differing();
+            for (const std::uint32_t offset : hidden_)
+                start(offset, known);
             settle();
         }
         for (const auto& [offset, state] : joins_)
@@ -184,7 +193,9 @@ class Lockstep {
             selected_.reset();
             for (std::uint32_t offset = from; offset < size_; offset += kWordSize) {
                 reached_[offset / kWordSize] = true;
+                note(offset, state);
                 const auto checked = step(offset, state, false);
+                note(offset, state);
                 for (const std::uint32_t to : next_)
                     arrive(to, if_taken_ ? *if_taken_ : state);
                 if (flow_of(word(offset)) != Flow::on)
@@ -212,6 +223,19 @@ class Lockstep {
                 break;
         }
         return {};
+    }
+
+    /// Where nothing shows how control gets to some code, registers may hold different values that do so anywhere in
+    /// the function. With an exception handler they do where something can be thrown, and x0 and x1 come from the
+    /// unwinder.
+    Registers differing() const { return question_.has_handler() ? thrown_ & ~kThrown : seen_; }
+
+    void note(std::uint32_t offset, const RegisterState& state) {
+        const std::uint32_t ours = word(offset);
+        const bool accesses_memory = (ours >> 25 & 5) == 4; // Arm ARM, C4.1: loads and stores
+        seen_ |= state.not_same();
+        if (accesses_memory || is_call(ours) || flow_of(ours) == Flow::anywhere || is_replaced(offset))
+            thrown_ |= state.not_same();
     }
 
     /// True for a NOP that aligns the literals behind it, or the code, to which control comes from elsewhere.
@@ -610,6 +634,9 @@ class Lockstep {
     std::vector<bool> is_join_;
     std::vector<bool> reached_;
     Registers suspects_ = 0;
+    Registers seen_ = 0;                ///< held different values at some point
+    Registers thrown_ = 0;              ///< those at points where exceptions begin, or jumps to somewhere
+    std::vector<std::uint32_t> hidden_; ///< code that no path leads to
     bool jumps_by_register_ = false;
     std::set<std::uint32_t> switch_targets_;
     std::set<std::uint32_t> labels_;

@@ -406,8 +406,15 @@ TEST(Lockstep, WhatTheUnwinderPassesOnIsTheSameWhereExceptionsGoOn) {
     const Words code{adrp(0, 3), kRet, 0xaa0003f3, 0xf94007f3, kRet};
     expect_met(run(code, code, {.has_handler = true}), {});
     expect_refuted(run(code, code), 8);
-    const Words another{adrp(8, 3), kRet, 0xaa0803f3 /* mov x19, x8 */, 0xf94007f3, kRet};
-    expect_refuted(run(another, another, {.has_handler = true}), 8);
+    // What a register holds where something can be thrown, it may hold there.
+    constexpr std::uint32_t kMovX19X20 = 0xaa1403f3;
+    constexpr std::uint32_t kRestoreX20 = 0xf94007f4; // ldr x20, [sp, #8]
+    constexpr std::uint32_t kRestoreX19 = 0xf94007f3;
+    const Words held{adrp(20, 3), bl(0x1000), kRestoreX20, kRet, kMovX19X20, kRestoreX19, kRet};
+    expect_refuted(run(held, held, {.has_handler = true}), 16);
+    const Words made{adrp(20, 3), add(20, 20, 0x18), bl(0x1000), kRestoreX20, kRet, kMovX19X20, kRestoreX19, kRet};
+    EXPECT_TRUE(run(made, made, {.has_handler = true}));
+    expect_refuted(run(made, made), 20);
 }
 
 TEST(Lockstep, AJumpToAnImportLeavesTheFunction) {
