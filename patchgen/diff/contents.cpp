@@ -284,12 +284,14 @@ bool Contents::expand_address(Entry& entry) {
         return false;
     if (old_size != new_size) {
         // The longer one goes on. Where the shorter one certainly ends, that is padding or it has grown; where an
-        // unnamed address follows, it may be inside, and the bytes behind it belong to the comparison.
+        // unnamed address follows, it may be inside, and the bytes behind it belong to the comparison, unless the
+        // other image has something that begins where its users lead: the longer one's inside has nothing like that.
         const bool old_is_shorter = old_size < new_size;
         const match::Places& shorter = old_is_shorter ? from : to;
         const Rva end = (old_is_shorter ? entry.baseline : entry.updated) + shared;
         const std::uint32_t rest = std::max(old_size, new_size) - shared;
-        if (unnamed_behind(shorter, old_is_shorter ? old_object : new_object, end))
+        const DataObject* next = unnamed_behind(shorter, old_is_shorter ? old_object : new_object, end);
+        if (next && !pairing_.data.begins_in_both(old_is_shorter, shorter.index_of(*next)))
             return same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest);
         const match::Places& longer = old_is_shorter ? to : from;
         const auto tail =

@@ -34,6 +34,10 @@ class DataMap {
     std::span<const std::uint32_t> votes(std::uint32_t updated) const { return updated_votes_[updated]; }
     /// True if references pair either object with others only: then one being behind another in memory says nothing.
     bool contradicted(std::uint32_t baseline, std::uint32_t updated) const;
+    /// True if references pair the object with one of the other image that begins there too: it is inside of nothing.
+    bool begins_in_both(bool of_baseline, std::uint32_t index) const {
+        return !(of_baseline ? baseline_votes_ : updated_votes_)[index].empty();
+    }
 
   private:
     void collect_votes(const match::Matching& functions);

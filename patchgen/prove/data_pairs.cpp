@@ -121,19 +121,20 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
         size = up_to_literals(goal, size);
     if (goal.use != Use::read && !goal.goes_on)
         objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
+    note_begin(goal);
     if (!sized && !known && object && size == found)
-        SUTURE_CHECK(go_on_behind(goal, *object));
+        go_on_behind(goal, *object);
     return compare_data(goal, goal.updated, goal.place, size);
 }
 
 /// Something without a name or a size may begin inside what lies before it: whoever has that one's address may go on
 /// into it.
-Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
+void Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
     const Rva end{static_cast<std::uint32_t>(object.range.end())};
     const DataObject* next = object.closed ? nullptr : updated_.data_at(end);
     if (!next || next->range.begin != end || !next->names.empty() || next->size_known || tables_.contains(end) ||
         updated_.import_at(end) || updated_.function_at(end))
-        return {};
+        return;
     const auto text_at = [&](Rva at) {
         // The low bytes of a pointer may look like letters.
         const auto relocations = updated_.relocations();
@@ -152,14 +153,33 @@ Result<void> Equivalence::go_on_behind(const Goal& goal, const DataObject& objec
     const bool behind_pointer = end.value >= 8 && updated_.pointer_at(Rva{end.value - 8});
     const bool behind_word = end.value >= 4 && holds_word(updated_, {Rva{end.value - 4}, 4});
     const bool from_text = text_at(goal.updated) && !holds_word(updated_, {goal.updated, 4});
-    if (from_text || ((behind_pointer || behind_word) && text_at(end)))
-        return {};
-    const Place behind = goal.place + (end - goal.updated);
+    if (!from_text && !((behind_pointer || behind_word) && text_at(end)))
+        behind_.push_back({end, goal.place + (end - goal.updated), Use::address, 0, goal.referrer, goal.at, 0, true});
+}
+
+void Equivalence::note_begin(const Goal& goal) {
+    if (!goal.of_baseline || goal.goes_on || goal.place.in_package)
+        return;
+    const auto [known, first] = begins_.try_emplace(goal.updated, goal.place);
+    if (!first && known->second != goal.place)
+        known->second.reset();
+}
+
+/// Code and data of the baseline that lead to the updated image's address lead elsewhere than behind the thing in front
+/// of it: were it inside of that, they would lead there.
+bool Equivalence::begins_elsewhere(const Goal& goal) const {
+    const auto known = begins_.find(goal.updated);
+    return known != begins_.end() && known->second && *known->second != goal.place;
+}
+
+Result<void> Equivalence::settle_behind(const Goal& goal) {
+    const Place behind = goal.place;
     // Where the next thing of the baseline begins elsewhere, the two are aligned each by itself.
     const DataObject* theirs = behind.in_package ? nullptr : overlay_.baseline().data_at(Rva{behind.rva.value - 1});
     if (theirs && theirs->range.end() > behind.rva.value && theirs->range.end() - behind.rva.value <= kMaxPadding)
-        return compare_data(goal, end, behind, static_cast<std::uint32_t>(theirs->range.end() - behind.rva.value));
-    follow({end, behind, Use::address, 0, goal.referrer, goal.at, 0, true});
+        return compare_data(goal, goal.updated, behind,
+                            static_cast<std::uint32_t>(theirs->range.end() - behind.rva.value));
+    follow(goal);
     return {};
 }
 
@@ -309,7 +329,7 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
             return failed(goal, fmt::format("the pointer at {} leads nowhere", (place + pointer).text()));
         if (place.in_package)
             used_fields_.insert(place.rva + pointer);
-        follow({*to, *there, Use::address, 0, goal.referrer, updated + pointer});
+        follow({*to, *there, Use::address, 0, goal.referrer, updated + pointer, 0, false, !place.in_package});
     }
     return {};
 }

@@ -54,7 +54,7 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
             function.jump_tables, [&](const JumpTable& table) { return table.range().contains(meeting.updated); });
         if (!is_label && !is_table)
             follow({meeting.updated, meeting.place, meeting.use, meeting.access_size, &function, meeting.at,
-                    meeting.different});
+                    meeting.different, false, !entry.in_package});
     }
     return {};
 }
