@@ -283,6 +283,12 @@ Result<void> Equivalence::follow_word(const Goal& goal, const program::AddressWo
 Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size) {
     if (!note_data(updated, place, size))
         return {};
+    const auto at_start = updated_.runtime_fields();
+    const auto filled_in = [&](RvaRange field) { return field.overlaps({updated, size}); };
+    if (place.in_package && std::ranges::any_of(at_start, filled_in))
+        return failed(goal, fmt::format("the runtime of the updated image fills in what the package has at {}, and "
+                                        "nothing does so there",
+                                        place.text()));
     counts_.data_bytes += size;
     const auto relocations = updated_.relocations();
     auto relocation = std::ranges::lower_bound(relocations, updated, {}, &pe::Relocation::at);
