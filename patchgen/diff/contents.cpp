@@ -286,8 +286,8 @@ bool Contents::expand_address(Entry& entry) {
         return false;
     if (old_size != new_size) {
         // The longer one goes on. Where the shorter one certainly ends, that is padding or it has grown; where an
-        // unnamed address follows, it may be inside, and the bytes behind it belong to the comparison, unless that
-        // address has come to lie elsewhere.
+        // unnamed address follows, it may be inside, and the bytes behind it belong to the comparison, unless the
+        // other image has something that begins where its users lead, or it has come to lie elsewhere.
         const bool old_is_shorter = old_size < new_size;
         const match::Places& shorter = old_is_shorter ? from : to;
         const Rva end = (old_is_shorter ? entry.baseline : entry.updated) + shared;
@@ -297,7 +297,7 @@ bool Contents::expand_address(Entry& entry) {
             const std::uint32_t index = shorter.index_of(*next);
             return (old_is_shorter ? pairing_.data.sole_vote(index) : pairing_.data.sole_baseline_vote(index)) != ~0u;
         };
-        if (next) {
+        if (next && !pairing_.data.begins_in_both(old_is_shorter, shorter.index_of(*next))) {
             const std::size_t children = entry.children.size();
             const std::size_t inner = entry.inner.size();
             if (same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest))

@@ -39,6 +39,10 @@ class DataMap {
     std::uint32_t sole_baseline_vote(std::uint32_t updated) const;
     /// True if references pair either object with others only: then one being behind another in memory says nothing.
     bool contradicted(std::uint32_t baseline, std::uint32_t updated) const;
+    /// True if references pair the object with one of the other image that begins there too: it is inside of nothing.
+    bool begins_in_both(bool of_baseline, std::uint32_t index) const {
+        return !(of_baseline ? baseline_votes_ : updated_votes_)[index].empty();
+    }
 
   private:
     void collect_votes(const match::Matching& functions);

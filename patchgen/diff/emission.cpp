@@ -152,6 +152,9 @@ class Collector {
                 emitted.baseline = &pairing_.old_function(*next->second);
             const Owner owner{next->first, function.range.begin};
             check_function(owner, function, next->second);
+            if (is_relocated_at_start(function.range))
+                refuse(owner, Code::data_relative,
+                       "its code holds the address of an imported variable that the runtime fills in");
             emitted.destinations.reserve(function.references.size());
             for (const Reference& reference : function.references)
                 emitted.destinations.push_back(resolve_reference(
@@ -478,6 +481,13 @@ class Collector {
         return contents_.same(baseline, updated, size);
     }
 
+    bool is_relocated_at_start(RvaRange range) const {
+        const auto fields = new_.runtime_fields();
+        const auto next = std::ranges::lower_bound(fields, range.begin, {}, &RvaRange::begin);
+        return (next != fields.end() && next->overlaps(range)) ||
+               (next != fields.begin() && std::prev(next)->overlaps(range));
+    }
+
     void resolve_data() {
         data_.clear();
         for (const Rva begin : too_long_)
@@ -499,6 +509,10 @@ class Collector {
                 }
                 data.pointers.emplace_back(field.at - region.begin, resolve(owner, *target, Use::address, 0));
             }
+            if (is_relocated_at_start(region))
+                refuse(owner, Code::data_relative,
+                       fmt::format("{} holds the address of an imported variable that the runtime fills in",
+                                   describe_target(region.begin)));
             resolve_words(owner, region, data);
             if (data.pointers.empty() && data.distances.empty() && Contents::base_of_words(pairing_.updated, region))
                 refuse(owner, Code::data_relative,

@@ -279,6 +279,9 @@ void BuiltProgram::build_words(AddressWords of_handlers, std::span<const Rva> la
     sort_unique(taken);
     words_.append(type_information_of(image_, pointers_, taken));
     words_.append({words_of(image_, tables, landmarks), {}});
+    auto at_start = runtime_relocations_of(image_, imports_);
+    words_.append({{}, std::move(at_start.lists)});
+    runtime_fields_ = std::move(at_start.fields);
     words_.settle();
 }
 

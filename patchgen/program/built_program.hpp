@@ -3,6 +3,7 @@
 #include "patchgen/program/address_words.hpp"
 #include "patchgen/program/code.hpp"
 #include "patchgen/program/parse.hpp"
+#include "patchgen/program/runtime_relocations.hpp"
 #include "patchgen/program/rva_index.hpp"
 
 namespace suture::program {
@@ -25,6 +26,7 @@ class BuiltProgram final : public Program {
     const pe::DebugInfo& debug() const override { return debug_; }
     const pe::LoadConfig& load_config() const override { return load_config_; }
     std::span<const AddressWord> address_words() const override { return words_.words; }
+    std::span<const RvaRange> runtime_fields() const override { return runtime_fields_; }
     std::span<const Conflict> conflicts() const override { return conflicts_; }
     std::string_view symbol_source() const override;
     const Types* types() const override { return symbols_ ? symbols_->types.get() : nullptr; }
@@ -58,6 +60,7 @@ class BuiltProgram final : public Program {
     std::vector<pe::ImportSlot> imports_;
     std::vector<pe::Export> exports_;
     std::vector<pe::Relocation> relocations_;
+    std::vector<RvaRange> runtime_fields_;
     std::vector<pe::RuntimeFunction> runtime_functions_;
     pe::DebugInfo debug_;
     pe::LoadConfig load_config_;

@@ -183,6 +183,8 @@ class Program {
     virtual const pe::LoadConfig& load_config() const = 0;
     /// Ascending, one to an address. Only those that something tells of for certain.
     virtual std::span<const AddressWord> address_words() const { return {}; }
+    /// What the image's own runtime relocates when it starts, ascending: what is copied into a package is not.
+    virtual std::span<const RvaRange> runtime_fields() const { return {}; }
     /// Where a word leads, or nothing if that is not in the image.
     std::optional<Rva> target_of(const AddressWord& word) const;
     virtual std::span<const Conflict> conflicts() const = 0;

@@ -125,7 +125,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
     const auto meet = [&](Rva updated, Place place, Use use, std::uint32_t access_size) {
         led_to.emplace_back(updated, place);
         if (!table_at(function, updated))
-            follow({updated, place, use, access_size, &function, goal.at});
+            follow({updated, place, use, access_size, &function, goal.at, 0, false, !entry.in_package});
     };
     const auto relocations = updated_.relocations();
     auto relocation = std::ranges::lower_bound(relocations, begin, {}, &pe::Relocation::at);

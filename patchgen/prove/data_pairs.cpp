@@ -112,11 +112,6 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
     if (goal.place.rva.value < offset)
         return failed(goal, fmt::format("{} is nothing that data could begin before", goal.place.text()));
     const bool known = object && object->size_known;
-    if (object && offset == 0 && !goal.goes_on) {
-        const auto [at, first] = direct_.try_emplace(goal.updated, goal.place);
-        if (!first && at->second != goal.place)
-            at->second.reset();
-    }
     if (ours->writable())
         return pair_writable(goal, {range.begin, known ? range.size : std::max(offset + goal.access_size, 1u)},
                              goal.place - offset);
@@ -134,6 +129,7 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
         size = up_to_literals(goal, size);
     if (goal.use != Use::read && !goal.goes_on)
         objects_.emplace(range.begin, std::pair(goal.place - offset, range.size));
+    note_begin(goal);
     if (!sized && !known && object && size == found)
         go_on_behind(goal, *object);
     return compare_data(goal, goal.updated, goal.place, size);
@@ -165,25 +161,26 @@ void Equivalence::go_on_behind(const Goal& goal, const DataObject& object) {
     const bool behind_pointer = end.value >= 8 && updated_.pointer_at(Rva{end.value - 8});
     const bool behind_word = end.value >= 4 && holds_word(updated_, {Rva{end.value - 4}, 4});
     const bool from_text = text_at(goal.updated) && !holds_word(updated_, {goal.updated, 4});
-    if (from_text || ((behind_pointer || behind_word) && text_at(end)))
-        return;
-    // Whether it lies elsewhere shows when everything that refers to it has been followed.
-    put_off_.push_back({end, goal.place + (end - goal.updated), Use::address, 0, goal.referrer, goal.at, 0, true});
+    if (!from_text && !((behind_pointer || behind_word) && text_at(end)))
+        behind_.push_back({end, goal.place + (end - goal.updated), Use::address, 0, goal.referrer, goal.at, 0, true});
 }
 
-/// True if whatever refers to the data itself leads to something else of the baseline: then it is no part of what lies
-/// before it in the updated image.
-bool Equivalence::lies_elsewhere(const Goal& goal) const {
-    const auto found = direct_.find(goal.updated);
-    if (found == direct_.end() || !found->second || found->second->in_package || *found->second == goal.place)
-        return false;
-    const DataObject* there = overlay_.baseline().data_at(found->second->rva);
-    return there && there->range.begin == found->second->rva;
+void Equivalence::note_begin(const Goal& goal) {
+    if (!goal.of_baseline || goal.goes_on || goal.place.in_package)
+        return;
+    const auto [known, first] = begins_.try_emplace(goal.updated, goal.place);
+    if (!first && known->second != goal.place)
+        known->second.reset();
+}
+
+/// Code and data of the baseline that lead to the updated image's address lead elsewhere than behind the thing in front
+/// of it: were it inside of that, they would lead there.
+bool Equivalence::begins_elsewhere(const Goal& goal) const {
+    const auto known = begins_.find(goal.updated);
+    return known != begins_.end() && known->second && *known->second != goal.place;
 }
 
 Result<void> Equivalence::settle_behind(const Goal& goal) {
-    if (lies_elsewhere(goal))
-        return {};
     // Where the next thing of the baseline begins elsewhere, the two are aligned each by itself.
     const Place& behind = goal.place;
     const DataObject* theirs = behind.in_package ? nullptr : overlay_.baseline().data_at(Rva{behind.rva.value - 1});
@@ -294,6 +291,12 @@ Result<void> Equivalence::follow_word(const Goal& goal, const program::AddressWo
 Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place place, std::uint32_t size) {
     if (!note_data(updated, place, size))
         return {};
+    const auto at_start = updated_.runtime_fields();
+    const auto filled_in = [&](RvaRange field) { return field.overlaps({updated, size}); };
+    if (place.in_package && std::ranges::any_of(at_start, filled_in))
+        return failed(goal, fmt::format("the runtime of the updated image fills in what the package has at {}, and "
+                                        "nothing does so there",
+                                        place.text()));
     counts_.data_bytes += size;
     const auto relocations = updated_.relocations();
     auto relocation = std::ranges::lower_bound(relocations, updated, {}, &pe::Relocation::at);
@@ -340,7 +343,7 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
             return failed(goal, fmt::format("the pointer at {} leads nowhere", (place + pointer).text()));
         if (place.in_package)
             used_fields_.insert(place.rva + pointer);
-        follow({*to, *there, Use::address, 0, goal.referrer, updated + pointer});
+        follow({*to, *there, Use::address, 0, goal.referrer, updated + pointer, 0, false, !place.in_package});
     }
     return {};
 }

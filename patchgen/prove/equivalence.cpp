@@ -56,6 +56,7 @@ void Equivalence::follow(const Goal& goal) {
     constexpr std::uint32_t kSizes = 1u << 24;
     const std::uint64_t form = std::uint64_t{goal.place.in_package} | std::uint64_t{goal.goes_on} << 1 |
                                std::uint64_t{static_cast<std::uint8_t>(goal.use)} << 2 |
+                               std::uint64_t{goal.of_baseline} << 7 |
                                std::uint64_t{goal.access_size} << 8;
     if (goal.access_size >= kSizes || followed_.insert({std::uint64_t{goal.updated.value} << 32 | goal.place.rva.value,
                                                         std::uint64_t{goal.different} << 32 | form}))
@@ -74,14 +75,13 @@ Result<void> Equivalence::run() {
 }
 
 Result<void> Equivalence::prove_ends() {
-    while (!put_off_.empty()) {
+    while (!put_off_.empty() || !behind_.empty()) {
+        const bool ends = !put_off_.empty();
         std::vector<Goal> goals;
-        goals.swap(put_off_);
+        goals.swap(ends ? put_off_ : behind_);
         for (const Goal& goal : goals) {
-            if (goal.goes_on)
-                SUTURE_CHECK(settle_behind(goal));
-            else if (!is_proved_end(goal))
-                SUTURE_CHECK(settle(goal));
+            if (ends ? !is_proved_end(goal) : !begins_elsewhere(goal))
+                SUTURE_CHECK(ends ? settle(goal) : settle_behind(goal));
             SUTURE_CHECK(run());
         }
     }

@@ -23,7 +23,8 @@ struct Goal {
     Rva at;                                      ///< where in the updated image it is referred to
     /// Arm64: registers that hold different values when control arrives there.
     arm64::Registers different = 0;
-    bool goes_on = false; ///< what lies behind something whose end is not known for certain
+    bool goes_on = false;     ///< what lies behind something whose end is not known for certain
+    bool of_baseline = false; ///< what refers to it in the patched program is the baseline's own
 };
 
 /// The relation "means the same" between addresses of the updated image and of the patched program, built up from
@@ -73,8 +74,9 @@ class Equivalence {
     Result<void> settle_table(const Goal& goal, const program::JumpTable& table);
     void go_on_behind(const Goal& goal, const program::DataObject& object);
     bool goes_on_as_data(RvaRange object) const;
-    bool lies_elsewhere(const Goal& goal) const;
     Result<void> settle_behind(const Goal& goal);
+    void note_begin(const Goal& goal);
+    bool begins_elsewhere(const Goal& goal) const;
     Result<void> pair_writable(const Goal& goal, RvaRange object, Place begin);
     bool may_be_an_end(const Goal& goal) const;
     bool is_proved_end(const Goal& goal) const;
@@ -121,12 +123,13 @@ class Equivalence {
     std::deque<Goal> goals_;
     KeySet followed_;
     std::vector<Goal> put_off_;
+    std::vector<Goal> behind_; ///< what may go on there, to be looked at when it is known what begins there
+    /// Where the baseline's own references to an object of the updated image lead; nothing where they differ.
+    std::map<Rva, std::optional<Place>> begins_;
     std::map<Rva, std::set<std::uint32_t>> labels_; ///< Arm64: offsets that pointers lead to, by entry
     std::map<std::tuple<Rva, Place>, Entries> code_pairs_;
     KeySet data_pairs_;
     std::map<Rva, std::pair<Place, std::uint32_t>> objects_;  ///< where objects of the updated image are, with size
-    /// Where data of the updated image is by what refers to its first byte; nothing where that disagrees.
-    std::map<Rva, std::optional<Place>> direct_;
     std::map<Place, std::pair<Rva, std::uint32_t>> writable_; ///< what lies there of the updated image, with size
     std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry
     std::map<Rva, const program::Function*> emitted_;         ///< by entry in the package

@@ -153,7 +153,7 @@ def main():
                     make(library, fix, before, library.build(pool), patches)
             except (RuntimeError, ValueError, OSError) as error:
                 faults += 1
-                print(f"FAULT: {name}: {error}", flush=True)
+                print(f"FAULT: {name}: {str(error)[:3000]}", flush=True)
     return 1 if faults else 0
 
 

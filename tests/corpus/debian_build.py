@@ -24,7 +24,7 @@ def run(*command, cwd=None):
     done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False,
                           env={**os.environ, "SOURCE_DATE_EPOCH": "1", "CCACHE_NOHASHDIR": "1"})
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))[:300]}\n{done.stderr[-3000:]}")
+        raise RuntimeError(f"{' '.join(map(str, command))[:300]}\n{done.stderr}")
     return done.stdout
 
 

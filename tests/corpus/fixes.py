@@ -50,15 +50,18 @@ def functions_of(image):
 
 def missed(truth, report, before, after):
     """Functions of the truth that the report does not list, although both linked images hold them."""
-    baseline = {change["baseline_rva"] for change in report["changes"]}
-    updated = {change["updated_rva"] for change in report["changes"]}
-    if any(one["code"] == "match-ambiguous" for one in report["reasons"]):
-        # Which function is which could not be said of all: the refusal names them by address.
-        updated |= {one.get("rva") for one in report["reasons"]}
+    def holds(side, size, addresses):
+        """Whether a change covers one: without symbols a function may count as a part of its neighbour."""
+        return any(change[side] is not None and change[side] <= at < change[side] + max(change[size], 1)
+                   for change in report["changes"] for at in addresses)
+
+    # Which function is which could not be said of all: the refusal names them by address.
+    named = {one.get("rva") for one in report["reasons"] if one["code"] == "match-ambiguous"}
     for function in truth["f_changed"]:
         name = function.split(":", 1)[-1]
         # Not in the linked image: inlined everywhere, or dropped by the linker as unused.
-        if before[name] and after[name] and not before[name] & baseline and not after[name] & updated:
+        if before[name] and after[name] and not holds("baseline_rva", "baseline_size", before[name]) and not holds(
+                "updated_rva", "size", after[name]) and not after[name] & named:
             yield function
 
 

@@ -64,7 +64,16 @@ Result<Comparison> run(const Subject& subject, const Words& theirs) {
     const FakeCode patched(theirs);
     const ByteView code(reinterpret_cast<const std::uint8_t*>(subject.ours.data()), function.range.size);
     const auto updated_word = [](Rva) { return std::optional(0xd503201fu); }; // nop
-    return compare({function, code, {true, kBegin}, patched, updated_word, subject.entries, {}});
+    const auto is_import = [](Rva at) { return at.value % 16 == 0; };
+    return compare({function,
+                    code,
+                    {true, kBegin},
+                    patched,
+                    updated_word,
+                    is_import,
+                    [&] { return subject.entries.size() % 2 == 0; },
+                    subject.entries,
+                    {}});
 }
 
 void check(const Comparison& comparison, const Subject& subject, const Words& theirs) {

@@ -1,4 +1,5 @@
 #include "patchgen/prove/arm64/lockstep.hpp"
+#include "patchgen/prove/arm64/unwind_record.hpp"
 #include "patchgen/prove/equivalence.hpp"
 
 #include <fmt/format.h>
@@ -17,8 +18,15 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
         const auto bytes = updated_.image().bytes_at(rva, arm64::kWordSize);
         return bytes ? bytes->read<std::uint32_t>(0) : std::nullopt;
     };
-    auto comparison =
-        arm64::compare({function, updated_code, entry, overlay_, updated_word, entries.ways, entries.taken});
+    const auto is_import = [&](Rva rva) { return updated_.import_at(rva) != nullptr; };
+    const auto has_handler = [&] {
+        return std::ranges::any_of(function.unwind, [&](const pe::RuntimeFunction& part) {
+            const auto record = arm64::unwind_record_of(updated_.image(), part);
+            return record && record->has_handler;
+        });
+    };
+    auto comparison = arm64::compare(
+        {function, updated_code, entry, overlay_, updated_word, is_import, has_handler, entries.ways, entries.taken});
     if (!comparison)
         return fail(std::move(comparison).error().in_image(updated_.path()).in_function(function.display_name()));
     different = comparison->different_at_tables;
@@ -46,7 +54,7 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
             function.jump_tables, [&](const JumpTable& table) { return table.range().contains(meeting.updated); });
         if (!is_label && !is_table)
             follow({meeting.updated, meeting.place, meeting.use, meeting.access_size, &function, meeting.at,
-                    meeting.different});
+                    meeting.different, false, !entry.in_package});
     }
     return {};
 }

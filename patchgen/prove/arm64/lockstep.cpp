@@ -15,6 +15,7 @@ using program::Use;
 namespace {
 
 constexpr std::uint32_t kRva32 = 0xffffffff;
+constexpr Registers kThrown = 3;               // x0 and x1: what the unwinder passes on, the same on both sides
 constexpr Registers kNonvolatile = 0x3ff80000; // x19 to x29
 constexpr Registers kArguments = 0xff;         // x0 to x7
 constexpr std::uint32_t kCondition = 0xf;
@@ -70,7 +71,16 @@ class Lockstep {
                 SUTURE_CHECK(compare_fill(offset));
                 continue;
             }
-            start(offset, marks_the_end(offset) ? 0 : suspects_);
+            const bool is_mark = marks_the_end(offset);
+            if (!is_mark)
+                hidden_.push_back(offset);
+            start(offset, is_mark ? 0 : differing());
+            settle();
+        }
+        for (Registers known = 0; known != differing();) {
+            known = differing();
+            for (const std::uint32_t offset : hidden_)
+                start(offset, known);
             settle();
         }
         for (const auto& [offset, state] : joins_)
@@ -183,7 +193,9 @@ class Lockstep {
             selected_.reset();
             for (std::uint32_t offset = from; offset < size_; offset += kWordSize) {
                 reached_[offset / kWordSize] = true;
+                note(offset, state);
                 const auto checked = step(offset, state, false);
+                note(offset, state);
                 for (const std::uint32_t to : next_)
                     arrive(to, if_taken_ ? *if_taken_ : state);
                 if (flow_of(word(offset)) != Flow::on)
@@ -211,6 +223,19 @@ class Lockstep {
                 break;
         }
         return {};
+    }
+
+    /// Where nothing shows how control gets to some code, registers may hold different values that do so anywhere in
+    /// the function. With an exception handler they do where something can be thrown, and x0 and x1 come from the
+    /// unwinder.
+    Registers differing() const { return question_.has_handler() ? thrown_ & ~kThrown : seen_; }
+
+    void note(std::uint32_t offset, const RegisterState& state) {
+        const std::uint32_t ours = word(offset);
+        const bool accesses_memory = (ours >> 25 & 5) == 4; // Arm ARM, C4.1: loads and stores
+        seen_ |= state.not_same();
+        if (accesses_memory || is_call(ours) || flow_of(ours) == Flow::anywhere || is_replaced(offset))
+            thrown_ |= state.not_same();
     }
 
     /// True for a NOP that aligns the literals behind it, or the code, to which control comes from elsewhere.
@@ -279,9 +304,8 @@ class Lockstep {
             }
             const Value value = *state.find(copy->second);
             state.set(copy->first, value);
-            return value.kind == Value::Kind::page || value.kind == Value::Kind::label
-                       ? Result<void>()
-                       : misused(offset, use.reads & state.not_same());
+            return value.kind == Value::Kind::page || value.is_same() ? Result<void>()
+                                                                      : misused(offset, use.reads & state.not_same());
         }
         if (const auto selection = selection_of(ours); selection && use.reads & state.not_same() && use.writes) {
             select(*selection, state);
@@ -308,7 +332,7 @@ class Lockstep {
     /// What a csel gets of a register, where that is one and not the same.
     static std::optional<Value> value_in(const RegisterState& state, std::uint32_t number, bool whole) {
         const Value* value = number == kZero ? nullptr : state.find(number);
-        if (!value || value->kind == Value::Kind::label)
+        if (!value || value->is_same())
             return std::nullopt;
         return whole && value->kind == Value::Kind::page ? *value : Value{};
     }
@@ -383,15 +407,16 @@ class Lockstep {
             return kept ? Result<void>(misused(offset, kept)) : Result<void>();
         }
         if (flow_of(ours) == Flow::anywhere) {
-            const bool may_stay = !question_.function.jump_tables.empty() || !labels_.empty();
             const Value* where = state.find(ours >> 5 & 0x1f);
+            const bool leaves = where && where->kind == Value::Kind::imported;
+            const bool may_stay = !leaves && (!question_.function.jump_tables.empty() || !labels_.empty());
             next_ = where && where->kind == Value::Kind::label ? targets_from(where->updated)
                                                                : std::vector<std::uint32_t>();
-            if (next_.empty()) {
+            if (next_.empty() && may_stay) {
                 next_.assign(switch_targets_.begin(), switch_targets_.end());
                 next_.insert(next_.end(), labels_.begin(), labels_.end());
             }
-            if (checking_)
+            if (checking_ && may_stay)
                 result_.different_at_tables |= state.not_same();
             if (!may_stay)
                 if (const Registers kept = state.not_same() & kNonvolatile)
@@ -464,6 +489,8 @@ class Lockstep {
         meet(offset, base.updated + user.offset, *base.place + page_user(theirs)->offset, user.use, user.access_size);
         if (user.is_add)
             set_label(state, user.value, base.updated + user.offset);
+        else if (use.writes == Registers{1} << user.value && question_.is_import(base.updated + user.offset))
+            state.set(user.value, {Value::Kind::imported, base.updated + user.offset, std::nullopt});
         return {};
     }
 
@@ -607,6 +634,9 @@ class Lockstep {
     std::vector<bool> is_join_;
     std::vector<bool> reached_;
     Registers suspects_ = 0;
+    Registers seen_ = 0;                ///< held different values at some point
+    Registers thrown_ = 0;              ///< those at points where exceptions begin, or jumps to somewhere
+    std::vector<std::uint32_t> hidden_; ///< code that no path leads to
     bool jumps_by_register_ = false;
     std::set<std::uint32_t> switch_targets_;
     std::set<std::uint32_t> labels_;

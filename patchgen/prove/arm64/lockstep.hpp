@@ -27,6 +27,10 @@ struct Question {
     const PatchedCode& patched;
     /// The word of the updated image at an address outside the function, for branches.
     std::function<std::optional<std::uint32_t>(Rva)> updated_word;
+    /// Whether an address of the updated image is the slot of an import.
+    std::function<bool(Rva)> is_import;
+    /// Whether the function has an exception handler: then exceptions go on in code of it that nothing leads to.
+    std::function<bool()> has_handler;
     /// Offsets at which control may come from outside, each with the registers that may then hold different values.
     std::map<std::uint32_t, Registers> entries;
     /// Offsets whose address is somewhere in data: where jumps by register in this function may lead, and, if it has

@@ -26,7 +26,7 @@ bool is_garbage(const Value* value) {
 }
 
 bool is_same(const Value* value) {
-    return !value || value->kind == Value::Kind::label;
+    return !value || value->is_same();
 }
 
 } // namespace
@@ -55,7 +55,7 @@ void RegisterState::forget(Registers numbers) {
 }
 
 void RegisterState::call() {
-    std::erase_if(values_, [](const auto& one) { return one.second.kind == Value::Kind::label; });
+    std::erase_if(values_, [](const auto& one) { return one.second.is_same(); });
     for (auto& [number, value] : values_)
         if (number <= kLastVolatile || number == kLink)
             value.kind = Value::Kind::clobbered;
@@ -64,7 +64,7 @@ void RegisterState::call() {
 Registers RegisterState::not_same() const {
     Registers result = 0;
     for (const auto& [number, value] : values_)
-        if (value.kind != Value::Kind::label)
+        if (!value.is_same())
             result |= 1u << number;
     return result;
 }

@@ -13,11 +13,13 @@ struct Value {
         different, ///< nothing is known
         left,      ///< what the caller has left there: no argument, see Lockstep
         label,     ///< holds the same: `updated`, from which a table of the function counts, and perhaps an offset
+        imported,  ///< holds the same: the address of an import, which is no place in the function
     };
     Kind kind = Kind::different;
     Rva updated;
     std::optional<Place> place;
 
+    bool is_same() const { return kind == Kind::label || kind == Kind::imported; }
     bool operator==(const Value&) const = default;
 };
 

@@ -68,9 +68,28 @@ TEST_F(Fields, RefusesAShortBranchToTheBaseline) {
     EXPECT_EQ(refusal(), Code::reference_out_of_reach);
 }
 
-TEST_F(Fields, RefusesAnImageRelativeReferenceIntoThePackage) {
+TEST_F(Fields, MakesAFixupOfAnImageRelativeReferenceIntoThePackage) {
     reference_->kind = ReferenceKind::image_relative;
-    *destination_ = diff::ToEmitted{bent_.range.begin, 0};
+    *destination_ = diff::ToEmitted{bent_.range.begin, 8};
+    const auto contents = emit(*pair_.baseline, *pair_.updated, pair_.changes, {});
+    ASSERT_TRUE(contents) << contents.error().message();
+    const Rva begin = package::kFirstSection; // of the first function in the package
+    const auto found =
+        std::ranges::find(contents->manifest.fixups, begin + reference_->offset, &package::Fixup::source);
+    ASSERT_NE(found, contents->manifest.fixups.end());
+    EXPECT_EQ(*found, (package::Fixup{package::FixupKind::image_relative32, begin + reference_->offset, begin + 8, 0}));
+}
+
+TEST_F(Fields, RefusesAnImageRelativeReferenceWhereTheBaseIsNotTheBaselines) {
+    reference_->kind = ReferenceKind::image_relative;
+    *destination_ = diff::ToEmitted{bent_.range.begin, 8};
+    Reference base = *reference_;
+    base.kind = ReferenceKind::rip_relative;
+    base.target = Rva{0};
+    for (diff::EmittedFunction& function : pair_.changes.functions)
+        if (function.updated == &bent_)
+            function.destinations.push_back(*destination_);
+    bent_.references.push_back(base);
     EXPECT_EQ(refusal(), Code::reference_out_of_reach);
 }
 
@@ -82,8 +101,8 @@ TEST_F(Fields, WritesTheBaselinesAddressIntoAnImageRelativeReference) {
     EXPECT_EQ(ByteView(contents->sections[0].bytes).read<std::uint32_t>(reference_->offset), 0x1234u);
 }
 
-TEST_F(Fields, RefusesAJumpTableOfImageRelativeEntries) {
-    bent_.jump_tables = {{bent_.range.begin, Rva{0}, {bent_.range.begin}}};
+TEST_F(Fields, RefusesAJumpTableOfRvasOfTwoBytes) {
+    bent_.jump_tables = {{bent_.range.begin, Rva{0}, {bent_.range.begin}, 2}};
     for (diff::EmittedFunction& function : pair_.changes.functions)
         if (function.updated == &bent_)
             function.table_destinations = {diff::ToEmitted{bent_.range.begin, 0}};

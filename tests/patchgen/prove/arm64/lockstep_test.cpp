@@ -78,11 +78,14 @@ class FakeCode final : public PatchedCode {
     Words words_;
 };
 
+constexpr Rva kImport{0x4040};
+
 struct Options {
     Words veneers = {}; ///< behind the function
     std::map<std::uint32_t, Registers> entries = {{0, 0}};
     std::vector<program::JumpTable> tables = {};
     std::set<std::uint32_t> taken = {};
+    bool has_handler = false;
 };
 
 Result<Comparison> run(const Words& ours, Words theirs, const Options& options = {}) {
@@ -93,7 +96,16 @@ Result<Comparison> run(const Words& ours, Words theirs, const Options& options =
     const FakeCode patched(std::move(theirs));
     const ByteView code(reinterpret_cast<const std::uint8_t*>(ours.data()), ours.size() * kWordSize);
     const auto updated_word = [](Rva) { return std::optional(kNop); };
-    return compare({function, code, {true, kBegin}, patched, updated_word, options.entries, options.taken});
+    const auto is_import = [](Rva at) { return at == kImport; };
+    return compare({function,
+                    code,
+                    {true, kBegin},
+                    patched,
+                    updated_word,
+                    is_import,
+                    [&] { return options.has_handler; },
+                    options.entries,
+                    options.taken});
 }
 
 void expect_met(const Result<Comparison>& result, std::vector<std::tuple<std::uint32_t, Place, Use>> wanted) {
@@ -387,6 +399,37 @@ TEST(Lockstep, AJumpByRegisterMayLeadWhereverAPointerInDataDoes) {
     expect_met(run(code, code, {.taken = {8}}), {{0x4018, in_package(0x4018), Use::address}});
     const Words no_jump{adrp(8, 3), kRet, add(0, 8, 0x18), kRet};
     expect_refuted(run(no_jump, no_jump, {.taken = {8}}), 8);
+}
+
+TEST(Lockstep, WhatTheUnwinderPassesOnIsTheSameWhereExceptionsGoOn) {
+    //   adrp x0, A; ret; landing: mov x19, x0; ldr x19, [sp, #8]; ret
+    const Words code{adrp(0, 3), kRet, 0xaa0003f3, 0xf94007f3, kRet};
+    expect_met(run(code, code, {.has_handler = true}), {});
+    expect_refuted(run(code, code), 8);
+    // What a register holds where something can be thrown, it may hold there.
+    constexpr std::uint32_t kMovX19X20 = 0xaa1403f3;
+    constexpr std::uint32_t kRestoreX20 = 0xf94007f4; // ldr x20, [sp, #8]
+    constexpr std::uint32_t kRestoreX19 = 0xf94007f3;
+    const Words held{adrp(20, 3), bl(0x1000), kRestoreX20, kRet, kMovX19X20, kRestoreX19, kRet};
+    expect_refuted(run(held, held, {.has_handler = true}), 16);
+    const Words made{adrp(20, 3), add(20, 20, 0x18), bl(0x1000), kRestoreX20, kRet, kMovX19X20, kRestoreX19, kRet};
+    EXPECT_TRUE(run(made, made, {.has_handler = true}));
+    expect_refuted(run(made, made), 20);
+}
+
+TEST(Lockstep, AJumpToAnImportLeavesTheFunction) {
+    //   adrp x16, A; label: ldr x16, [x16, #lo]; br x16      pointers of lld to an import lead there
+    constexpr std::uint32_t kLoad = 0xf9402210;  // ldr x16, [x16, #0x40]
+    constexpr std::uint32_t kOther = 0xf9402610; // ldr x16, [x16, #0x48]
+    constexpr std::uint32_t kBrX16 = 0xd61f0200;
+    const Words code{adrp(16, 3), kLoad, kBrX16};
+    expect_met(run(code, code, {.taken = {4}}), {{0x4040, in_package(0x4040), Use::read}});
+    // Any other pointer may be that of the label.
+    const Words other{adrp(16, 3), kOther, kBrX16};
+    expect_refuted(run(other, other, {.taken = {4}}), 4);
+    // What must be kept is.
+    const Words kept{adrp(19, 3), adrp(16, 3), kLoad, kBrX16};
+    expect_refuted(run(kept, kept), 12);
 }
 
 // Veneers. The function is {adrp x8, A; user; ret}, its veneer lies at +12.
