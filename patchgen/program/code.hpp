@@ -30,9 +30,9 @@ struct CodeMap {
 CodeMap read_code(const pe::Image& image, std::span<const pe::Relocation> relocations, std::optional<Rva> guard_check,
                   std::vector<Start> starts, std::span<const Rva> pointers);
 
-/// Follows the registers through the functions at `indices`, as far as they need it: finds jump tables and references by way of the image
-/// base, and marks what is not understood. `landmarks`: addresses at which data begins, ascending. `related` says
-/// whether the function of the second index is a separated part of that of the first.
+/// Follows the registers through the functions at `indices`, as far as they need it: finds jump tables and references
+/// by way of the image base, and marks what is not understood. `landmarks`: addresses at which data begins, ascending.
+/// `related` says whether the function of the second index is a separated part of that of the first.
 void read_jump_tables(const pe::Image& image, std::span<const pe::Relocation> relocations,
                       std::optional<Rva> guard_check, std::span<const Rva> landmarks,
                       const std::function<bool(std::size_t, std::size_t)>& related,

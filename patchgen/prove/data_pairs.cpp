@@ -44,7 +44,9 @@ std::uint32_t Equivalence::extent_of(const Goal& goal, RvaRange object, bool siz
         return size;
     if (const auto text = updated_texts_.at(goal.updated); text && !text->empty()) {
         const auto length = static_cast<std::uint32_t>(text->size() + 1);
-        const bool is_text = !holds_word(updated_, {goal.updated, std::min(length, size)});
+        const auto table = tables_.upper_bound(goal.updated);
+        const bool into_table = table != tables_.end() && table->first - goal.updated < length;
+        const bool is_text = !into_table && !holds_word(updated_, {goal.updated, std::min(length, size)});
         if (is_text && (length == size || (length > size && goes_on_as_data(object)) ||
                         (length < size && size - length <= kMaxPadding &&
                          all_zero(updated_, goal.updated + length, size - length))))

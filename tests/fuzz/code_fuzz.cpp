@@ -9,6 +9,7 @@
 #include "tests/fuzz/input.hpp"
 #include "tests/support/pe_builder.hpp"
 
+#include <numeric>
 #include <tuple>
 
 namespace suture::program {
@@ -132,8 +133,10 @@ CodeMap read_all(const pe::Image& image, const Options& options, std::uint32_t s
     }
     const std::optional<Rva> guard = options.has_guard ? std::optional(kRdata) : std::nullopt;
     CodeMap map = read_code(image, options.relocations, guard, std::move(starts), options.landmarks);
+    std::vector<std::size_t> all(map.codes.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
     read_jump_tables(
-        image, options.relocations, guard, options.landmarks, [](std::size_t, std::size_t) { return true; }, map);
+        image, options.relocations, guard, options.landmarks, [](std::size_t, std::size_t) { return true; }, all, map);
     return map;
 }
 
