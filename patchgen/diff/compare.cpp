@@ -27,8 +27,8 @@ class Comparison {
         result_.counts.updated = new_.functions().size();
         result_.counts.matched = pairing_.functions.matched();
         const std::size_t most = std::max(result_.counts.baseline, result_.counts.updated);
-        // Versions of one image share nearly all functions; programs that share a runtime library, a part.
-        if (most == 0 || result_.counts.matched * 2 < most) {
+        // Versions of one image share nearly all functions; small programs that share a runtime library, half of them.
+        if (most == 0 || result_.counts.matched * 3 < most * 2) {
             result_.refusals.push_back(
                 Error(Code::unrelated_images,
                       fmt::format("{} of {} functions have a counterpart", result_.counts.matched, most))

@@ -297,12 +297,12 @@ bool Contents::expand_address(Entry& entry) {
             const std::uint32_t index = shorter.index_of(*next);
             return (old_is_shorter ? pairing_.data.sole_vote(index) : pairing_.data.sole_baseline_vote(index)) != ~0u;
         };
-        if (next && !pairing_.data.begins_in_both(old_is_shorter, shorter.index_of(*next))) {
+        if (next) {
             const std::size_t children = entry.children.size();
             const std::size_t inner = entry.inner.size();
             if (same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest))
                 return true;
-            if (!lies_elsewhere())
+            if (!pairing_.data.begins_in_both(old_is_shorter, shorter.index_of(*next)) && !lies_elsewhere())
                 return false;
             entry.children.resize(children);
             entry.inner.resize(inner);
