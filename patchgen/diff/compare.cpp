@@ -26,12 +26,14 @@ class Comparison {
         result_.counts.baseline = old_.functions().size();
         result_.counts.updated = new_.functions().size();
         result_.counts.matched = pairing_.functions.matched();
-        const std::size_t most = std::max(result_.counts.baseline, result_.counts.updated);
         // Versions of one image share nearly all functions; small programs that share a runtime library, half of them.
-        if (most == 0 || result_.counts.matched * 3 < most * 2) {
+        const auto found = static_cast<std::size_t>(std::ranges::count_if(
+            pairing_.functions.to_baseline, [](const auto& partners) { return !partners.empty(); }));
+        if (!most_of(result_.counts.matched, result_.counts.baseline) || !most_of(found, result_.counts.updated)) {
             result_.refusals.push_back(
                 Error(Code::unrelated_images,
-                      fmt::format("{} of {} functions have a counterpart", result_.counts.matched, most))
+                      fmt::format("{} of {} functions have a counterpart, and {} of {} of the baseline", found,
+                                  result_.counts.updated, result_.counts.matched, result_.counts.baseline))
                     .in_image(new_.path()));
             return std::move(result_);
         }
@@ -55,6 +57,8 @@ class Comparison {
     }
 
   private:
+    static bool most_of(std::size_t some, std::size_t all) { return all != 0 && some * 5 >= all * 3; }
+
     void compare_pairs() {
         for (std::uint32_t b = 0; b < pairing_.functions.to_updated.size(); ++b)
             for (const std::uint32_t u : pairing_.functions.to_updated[b]) {
