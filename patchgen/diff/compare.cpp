@@ -57,7 +57,11 @@ class Comparison {
     }
 
   private:
-    static bool most_of(std::size_t some, std::size_t all) { return all != 0 && some * 5 >= all * 3; }
+    /// Three fifths, and half of a few, of which one is much.
+    static bool most_of(std::size_t some, std::size_t all) {
+        constexpr std::size_t kFew = 16;
+        return all != 0 && (all <= kFew ? some * 2 >= all : some * 5 >= all * 3);
+    }
 
     void compare_pairs() {
         for (std::uint32_t b = 0; b < pairing_.functions.to_updated.size(); ++b)
