@@ -9,6 +9,9 @@ namespace suture::program {
 
 namespace {
 
+/// Most passes until what is left leads nowhere that is not understood. Compilers' code needs a few.
+constexpr int kMaxPasses = 64;
+
 class Finder {
   public:
     Finder(const pe::Image& image, std::span<const pe::Relocation> relocations, std::optional<Rva> guard_check)
@@ -22,8 +25,10 @@ class Finder {
         for (const RvaRange& gap : gaps_)
             if (gap.size != 0)
                 decode_gap(gap);
-        while (leave_out_what_leads_nowhere(map))
-            ;
+        // Each pass may leave out one more of a chain that somebody made up: then none is taken.
+        for (int passes = 0; leave_out_what_leads_nowhere(map); ++passes)
+            if (passes == kMaxPasses)
+                return {};
         return std::move(found_);
     }
 
