@@ -2,6 +2,7 @@
 
 #include "patchgen/diff/reach.hpp"
 #include "patchgen/match/names.hpp"
+#include "patchgen/match/sections.hpp"
 
 #include <fmt/format.h>
 
@@ -236,7 +237,8 @@ void DataMap::by_place() {
         if (!starts_section(updated_places_, updated_, u)) {
             b = to_baseline_[u - 1] + 1;
         } else if (section) {
-            const auto old_section = baseline_places_.program().image().section_named(section->name);
+            const auto old_section = match::section_like(baseline_places_.program().image(),
+                                                         updated_places_.program().image(), *section);
             const auto first =
                 old_section ? std::lower_bound(baseline_.begin(), baseline_.end(), old_section->range.begin,
                                                [](const DataObject& object, Rva at) { return object.range.begin < at; })

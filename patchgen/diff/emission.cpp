@@ -1,6 +1,7 @@
 #include "patchgen/diff/emission.hpp"
 
 #include "patchgen/diff/function_diff.hpp"
+#include "patchgen/match/sections.hpp"
 
 #include <fmt/format.h>
 
@@ -225,7 +226,8 @@ class Collector {
             return new_.data()[place.index].writable ? resolve_writable(owner, target, place, size)
                                                      : resolve_read_only(owner, target, place, size);
         case PlaceKind::end:
-            if (const pe::Section* section = old_.image().section_named(new_.image().sections()[place.index].name))
+            if (const pe::Section* section =
+                    match::section_like(old_.image(), new_.image(), new_.image().sections()[place.index]))
                 return ToBaseline{Rva{static_cast<std::uint32_t>(section->range.end())}};
             break;
         case PlaceKind::outside:

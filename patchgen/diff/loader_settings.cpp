@@ -1,5 +1,7 @@
 #include "patchgen/diff/loader_settings.hpp"
 
+#include "patchgen/match/sections.hpp"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -94,7 +96,7 @@ class Comparison {
 
     void sections() {
         for (const pe::Section& section : new_.sections())
-            if (const pe::Section* before = old_.section_named(section.name))
+            if (const pe::Section* before = match::section_like(old_, new_, section))
                 compare(fmt::format("the protection of section {}", section.name), before->characteristics & kMemory,
                         section.characteristics & kMemory);
     }

@@ -1,5 +1,7 @@
 #include "patchgen/diff/pairing.hpp"
 
+#include "patchgen/match/sections.hpp"
+
 #include <algorithm>
 
 namespace suture::diff {
@@ -21,8 +23,9 @@ bool Pairing::same_import(std::uint32_t old_slot, std::uint32_t new_slot) const 
 }
 
 bool Pairing::same_section(std::uint32_t old_section, std::uint32_t new_section) const {
-    return baseline.program().image().sections()[old_section].name ==
-           updated.program().image().sections()[new_section].name;
+    const pe::Image& from = baseline.program().image();
+    const pe::Image& to = updated.program().image();
+    return match::section_like(from, to, to.sections()[new_section]) == &from.sections()[old_section];
 }
 
 bool Pairing::same_metadata(std::uint32_t old_index, std::uint32_t new_index) const {
