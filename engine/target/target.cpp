@@ -23,6 +23,11 @@ Result<Bytes> read_bytes(Target& target, Va at, std::uint64_t size) {
     return bytes;
 }
 
+Result<void> Target::replace(const Mapping& mapping) {
+    SUTURE_TRY(const auto staged, stage({&mapping, 1}));
+    return replace(*staged);
+}
+
 bool same_file_name(std::string_view a, std::string_view b) {
     return std::ranges::equal(a, b, {}, lower, lower);
 }

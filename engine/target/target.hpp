@@ -33,11 +33,29 @@ struct Region {
     bool executable = false;
 };
 
+/// What lies under mapped pages.
+enum class Backing : std::uint8_t {
+    /// What nobody can change any more, where the system can do that; processes may share it. read_write pages are
+    /// the process's own.
+    sealed,
+    /// The same content, but the process's own once somebody makes the pages writable: for pages of its modules, which
+    /// programs may change themselves.
+    copy_on_write,
+};
+
 /// Pages to map. `content` is padded with zeros up to `range.size`; both ends of `range` are page aligned.
 struct Mapping {
     VaRange range;
     Bytes content;
     Protection protection = Protection::read;
+    Backing backing = Backing::sealed;
+};
+
+/// Pages that lie aside in the process, to be put in place of others. Destroying it takes out those that were not put.
+/// It must not outlive its Target.
+class Staged {
+  public:
+    virtual ~Staged() = default;
 };
 
 /// Registers of a stopped thread, on the side of the PE code: for a thread inside a system call of the platform, those
@@ -90,9 +108,15 @@ class Target {
     /// content and are never writable from inside the target unless read_write is asked for. May be called while
     /// stopped. Errors: target_map_failed.
     virtual Result<void> map(std::span<const Mapping> mappings) = 0;
-    /// Puts new pages in place of mapped ones by one operation: every thread sees all of the old or all of the new. May
-    /// be called while stopped. Errors: target_map_failed.
-    virtual Result<void> replace(const Mapping& mapping) = 0;
+    /// Prepares what replace() then puts in place, so that this takes no longer than it must. May be called while
+    /// stopped. Errors: target_map_failed.
+    virtual Result<std::unique_ptr<Staged>> stage(std::span<const Mapping> mappings) = 0;
+    /// Puts the staged pages in place of mapped ones, each mapping by one operation and in their order: every thread
+    /// sees all of the old or all of the new. May be called while stopped, and while threads run in those pages. Once
+    /// for each Staged. If it fails, some may have been put. Errors: target_map_failed.
+    virtual Result<void> replace(Staged& staged) = 0;
+    /// Both at once. If it fails, nothing was put. Errors: target_map_failed.
+    Result<void> replace(const Mapping& mapping);
     /// Gives pages back that map() made. May be called while stopped. Errors: target_map_failed.
     virtual Result<void> unmap(std::span<const VaRange> ranges) = 0;
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 /// What differs between processors: registers, and the bytes that borrow a thread. One folder per processor implements
 /// it; host and target are always the same.
@@ -38,8 +39,17 @@ Va take_syscall_frame(std::span<const std::uint8_t, kSyscallFrameSize> frame, ta
 
 /// A system call of the host's kernel.
 struct SystemCall {
+    /// In a batch: this argument is what the call so many places before returned. 0 places: none is.
+    struct Earlier {
+        std::size_t argument = 0;
+        std::size_t places = 0;
+    };
+
     long number = 0;
     std::array<std::uint64_t, 6> arguments{};
+    Earlier takes{};
+    /// In a batch: argument 1 is the address of this text in the process. Empty: it is not.
+    std::string_view text{};
 };
 
 /// What borrowing a thread puts on its stack, and the registers with which it is let go. `start` leads back to where

@@ -121,17 +121,27 @@ Result<void> RemoteCalls::prepare() {
     return {};
 }
 
+StoppedThread* RemoteCalls::suitable(StoppedThreads& stopped) const {
+    for (const bool any : {false, true}) {
+        for (StoppedThread& thread : stopped.threads()) {
+            const auto stack = free_stack(thread);
+            if (thread.how.event == Event::stopped && stack && stack->size >= kStackNeed &&
+                (any || !arch::has_restart_block(thread.registers)))
+                return &thread;
+        }
+    }
+    return nullptr;
+}
+
 Result<RemoteCalls::Results> RemoteCalls::make(std::span<const SystemCall> calls, StoppedThreads* stopped) {
+    // While all threads wait for this, what was found out before they were stopped has to do.
+    if (stopped && stub_.value != 0 && holds_stub(memory_, stub_))
+        if (StoppedThread* thread = suitable(*stopped))
+            return make_with(*thread, calls);
     SUTURE_CHECK(prepare());
     if (stopped) {
-        for (const bool any : {false, true}) {
-            for (StoppedThread& thread : stopped->threads()) {
-                const auto stack = free_stack(thread);
-                if (thread.how.event == Event::stopped && stack && stack->size >= kStackNeed &&
-                    (any || !arch::has_restart_block(thread.registers)))
-                    return make_with(thread, calls);
-            }
-        }
+        if (StoppedThread* thread = suitable(*stopped))
+            return make_with(*thread, calls);
         return fail(Code::target_map_failed, "no thread is in a state in which it could be borrowed");
     }
     // A wait whose rest the kernel keeps would begin anew after the very first call: such a thread comes last.
@@ -292,23 +302,26 @@ Result<std::int64_t> RemoteCalls::make_framed(StoppedThread& thread, const Syste
     return arch::returned(now);
 }
 
-Result<Va> RemoteCalls::staging(std::uint64_t size, StoppedThreads* stopped) {
+Result<VaRange> RemoteCalls::staging(bool clean, StoppedThreads* stopped) {
     SUTURE_CHECK(prepare());
     if (stub_.value == 0) {
         SUTURE_CHECK(make({}, stopped));
         SUTURE_CHECK(prepare());
     }
-    if (const auto old = find_staging(maps_, stub_)) {
-        const SystemCall unmap{SYS_munmap, {old->begin.value, old->size}};
-        SUTURE_TRY(const Results results, make({&unmap, 1}, stopped));
-        if (failed(results.front()))
-            return fail(Code::target_map_failed, fmt::format("munmap of old pages: {}", describe(results.front())));
-        SUTURE_CHECK(prepare());
+    if (clean) {
+        std::vector<SystemCall> calls;
+        for (const VaRange& old : find_staged(maps_, stub_))
+            calls.push_back({SYS_munmap, {old.begin.value, old.size}});
+        if (!calls.empty()) {
+            SUTURE_TRY(const Results results, make(calls, stopped));
+            if (std::ranges::any_of(results, failed))
+                return fail(Code::target_map_failed, "munmap of old pages failed");
+            SUTURE_CHECK(prepare());
+        }
+        if (!is_free(maps_, staging_area(stub_)))
+            return fail(Code::target_map_failed, "the place to prepare pages in is taken");
     }
-    const Va at = stub_ + kStagingOffset;
-    if (!is_free(maps_, {at, size}))
-        return fail(Code::target_map_failed, fmt::format("no {} free bytes to prepare pages in", size));
-    return at;
+    return staging_area(stub_);
 }
 
 Result<void> RemoteCalls::leave(StoppedThreads* stopped) {
@@ -342,8 +355,7 @@ Result<void> RemoteCalls::unmap_all(StoppedThreads& stopped) {
                 return unsuitable(thread, "it is still in the code that an injector left");
         }
         ranges.push_back(range);
-        if (const auto staging = find_staging(maps_, page.at))
-            ranges.push_back(*staging);
+        std::ranges::copy(find_staged(maps_, page.at), std::back_inserter(ranges));
     }
     stub_ = Va{};
     for (const VaRange& range : ranges) {

@@ -28,9 +28,11 @@ class RemoteCalls {
     Result<std::vector<std::int64_t>> make(std::span<const arch::SystemCall> calls, StoppedThreads* stopped);
     static constexpr std::size_t kMaxCalls = 24;
 
-    /// Where something may be mapped for a moment, to be moved into place: `size` bytes are free there. What a dead
-    /// injector left there is unmapped first.
-    Result<Va> staging(std::uint64_t size, StoppedThreads* stopped);
+    /// Where something may be mapped for a moment, to be moved into place; `clean`: what lies there, of a dead
+    /// injector, is unmapped first. Calls in a stop are quick only after this was called outside of one.
+    Result<VaRange> staging(bool clean, StoppedThreads* stopped);
+    /// What is mapped in the process, as of the last staging().
+    const std::vector<MapEntry>& maps() const { return maps_; }
 
     /// Unmaps the stub, and what a dead injector left in staging.
     /// Errors: also target_stop_failed.
@@ -40,6 +42,8 @@ class RemoteCalls {
     using Results = std::vector<std::int64_t>;
 
     Result<void> prepare();
+    /// The thread to borrow of those that are stopped, or null.
+    StoppedThread* suitable(StoppedThreads& stopped) const;
     Result<Results> make_with(StoppedThread& thread, std::span<const arch::SystemCall> calls);
     Result<void> ensure_stub(StoppedThread& thread);
     Result<Results> make_batch(StoppedThread& thread, std::span<const arch::SystemCall> calls);

@@ -4,19 +4,17 @@
 #include "loader/linux/calls.hpp"
 #include "loader/linux/maps.hpp"
 #include "loader/linux/memory.hpp"
+#include "loader/linux/pages.hpp"
 #include "loader/linux/procfs.hpp"
 #include "loader/linux/threads.hpp"
 #include "loader/linux/wine.hpp"
 
 #include <elf.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <climits>
 #include <cstring>
 #include <filesystem>
@@ -26,8 +24,6 @@
 namespace suture::loader {
 
 namespace {
-
-using arch::SystemCall;
 
 class Process;
 
@@ -62,7 +58,9 @@ class Process final : public target::Target {
     Result<std::vector<target::Region>> regions() override;
     Result<void> read(Va at, std::span<std::uint8_t> into) override;
     Result<void> map(std::span<const target::Mapping> mappings) override;
-    Result<void> replace(const target::Mapping& mapping) override;
+    Result<std::unique_ptr<target::Staged>> stage(std::span<const target::Mapping> mappings) override;
+    using Target::replace;
+    Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
     Result<void> leave() override;
     Result<std::unique_ptr<target::Stop>> stop() override;
@@ -71,48 +69,18 @@ class Process final : public target::Target {
     void wait(std::chrono::nanoseconds duration) override { std::this_thread::sleep_for(duration); }
 
     const Memory& memory() const { return memory_; }
+    void discard(StagedPages& staged) { pages_.discard(staged, stopped()); }
     void forget_stop() { stop_ = nullptr; }
 
   private:
     StoppedThreads* stopped() { return stop_ ? &stop_->stopped() : nullptr; }
-    Result<void> check_mapping(const target::Mapping& mapping);
-    Result<void> fill(Va at, const target::Mapping& mapping);
-    Result<void> check_range(VaRange range);
-    /// What is done after something went wrong: its own failure adds nothing to what is reported.
-    void undo(std::span<const VaRange> ranges) { static_cast<void>(unmap(ranges)); }
 
     Memory memory_;
     WineProcess wine_;
     RemoteCalls calls_{memory_, wine_.layout};
+    RemotePages pages_{memory_, calls_};
     LinuxStop* stop_ = nullptr;
 };
-
-int protection_of(target::Protection protection) {
-    switch (protection) {
-    case target::Protection::read_write:
-        return PROT_READ | PROT_WRITE;
-    case target::Protection::read_execute:
-        return PROT_READ | PROT_EXEC;
-    case target::Protection::read:
-        break;
-    }
-    return PROT_READ;
-}
-
-SystemCall map_call(VaRange range, target::Protection protection) {
-    return {SYS_mmap,
-            {range.begin.value, range.size, static_cast<std::uint64_t>(protection_of(protection)),
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~std::uint64_t{0}, 0}};
-}
-
-std::string describe(VaRange range) {
-    return fmt::format("0x{:x} to 0x{:x}", range.begin.value, range.end().value);
-}
-
-std::unexpected<Error> call_failure(std::string_view what, VaRange range, std::int64_t result) {
-    return fail(Code::target_map_failed,
-                fmt::format("{} of {}: {}", what, describe(range), std::strerror(static_cast<int>(-result))));
-}
 
 bool LinuxStop::let_go() {
     process_.forget_stop();
@@ -157,96 +125,34 @@ Result<void> Process::read(Va at, std::span<std::uint8_t> into) {
     return fail(Code::target_read_failed, fmt::format("{} bytes at 0x{:x}", into.size(), at.value));
 }
 
-Result<void> Process::check_range(VaRange range) {
-    if (range.size == 0 || range.begin.value % page_size() != 0 || range.size % page_size() != 0 ||
-        range.end() < range.begin)
-        return fail(Code::target_map_failed, fmt::format("{} are not whole pages", describe(range)));
-    return {};
-}
-
-Result<void> Process::check_mapping(const target::Mapping& mapping) {
-    SUTURE_CHECK(check_range(mapping.range));
-    if (mapping.content.size() > mapping.range.size)
-        return fail(Code::target_map_failed,
-                    fmt::format("{} bytes do not fit into {}", mapping.content.size(), describe(mapping.range)));
-    return {};
-}
-
-Result<void> Process::fill(Va at, const target::Mapping& mapping) {
-    if (mapping.content.empty() || memory_.write_forced(at, mapping.content))
-        return {};
-    SUTURE_CHECK(memory_.check_alive());
-    return fail(Code::target_map_failed,
-                fmt::format("{} bytes cannot be written to 0x{:x}", mapping.content.size(), at.value));
-}
-
 Result<void> Process::map(std::span<const target::Mapping> mappings) {
     SUTURE_CHECK(memory_.check_alive());
-    std::vector<SystemCall> calls;
-    for (const target::Mapping& mapping : mappings) {
-        SUTURE_CHECK(check_mapping(mapping));
-        calls.push_back(map_call(mapping.range, mapping.protection));
-    }
-    SUTURE_TRY(const auto results, calls_.make(calls, stopped()));
-    std::vector<VaRange> made;
-    Result<void> outcome;
-    for (std::size_t i = 0; i < results.size(); ++i) {
-        const VaRange wanted = mappings[i].range;
-        if (results[i] == static_cast<std::int64_t>(wanted.begin.value)) {
-            made.push_back(wanted);
-        } else if (results[i] < 0) {
-            outcome = call_failure("mmap", wanted, results[i]);
-        } else { // a kernel before 4.17 takes the address for a wish
-            made.push_back({Va{static_cast<std::uint64_t>(results[i])}, wanted.size});
-            outcome = fail(Code::target_map_failed, fmt::format("{} are in use", describe(wanted)));
-        }
-    }
-    for (std::size_t i = 0; i < mappings.size() && outcome; ++i)
-        outcome = fill(mappings[i].range.begin, mappings[i]);
-    if (!outcome && !made.empty())
-        undo(made);
-    return outcome;
+    return pages_.map(mappings, stopped());
 }
 
-Result<void> Process::replace(const target::Mapping& mapping) {
+/// Pages that lie aside, and the process that they lie in.
+struct ProcessStaged final : target::Staged {
+    ProcessStaged(Process& owner, StagedPages pages) : process(owner), content(std::move(pages)) {}
+    ~ProcessStaged() override { process.discard(content); }
+
+    Process& process;
+    StagedPages content;
+};
+
+Result<std::unique_ptr<target::Staged>> Process::stage(std::span<const target::Mapping> mappings) {
     SUTURE_CHECK(memory_.check_alive());
-    SUTURE_CHECK(check_mapping(mapping));
-    const VaRange range = mapping.range;
-    SUTURE_TRY(const auto maps, read_maps(pid()));
-    for (Va at = range.begin; at < range.end();) {
-        const MapEntry* entry = find_entry(maps, at);
-        if (!entry)
-            return fail(Code::target_map_failed, fmt::format("0x{:x} of {} is not mapped", at.value, describe(range)));
-        at = entry->range.end();
-    }
-    SUTURE_TRY(const Va aside, calls_.staging(range.size, stopped()));
-    const VaRange staged{aside, range.size};
-    target::Mapping prepared{staged, mapping.content, mapping.protection};
-    SUTURE_CHECK(map({&prepared, 1}));
-    const SystemCall move{SYS_mremap,
-                          {aside.value, range.size, range.size, MREMAP_MAYMOVE | MREMAP_FIXED, range.begin.value}};
-    const auto results = calls_.make({&move, 1}, stopped());
-    if (results && results->front() == static_cast<std::int64_t>(range.begin.value))
-        return {};
-    undo({&staged, 1});
-    if (!results)
-        return std::unexpected(results.error());
-    return call_failure("mremap", range, results->front());
+    SUTURE_TRY(StagedPages staged, pages_.stage(mappings, stopped()));
+    return std::make_unique<ProcessStaged>(*this, std::move(staged));
+}
+
+Result<void> Process::replace(target::Staged& staged) {
+    SUTURE_CHECK(memory_.check_alive());
+    return pages_.replace(static_cast<ProcessStaged&>(staged).content, stopped());
 }
 
 Result<void> Process::unmap(std::span<const VaRange> ranges) {
     SUTURE_CHECK(memory_.check_alive());
-    std::vector<SystemCall> calls;
-    for (const VaRange& range : ranges) {
-        SUTURE_CHECK(check_range(range));
-        calls.push_back({SYS_munmap, {range.begin.value, range.size}});
-    }
-    SUTURE_TRY(const auto results, calls_.make(calls, stopped()));
-    for (std::size_t i = 0; i < results.size(); ++i) {
-        if (results[i] != 0)
-            return call_failure("munmap", ranges[i], results[i]);
-    }
-    return {};
+    return pages_.unmap(ranges, stopped());
 }
 
 Result<void> Process::leave() {
@@ -373,14 +279,7 @@ Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
 ProcessList list_processes() {
     ProcessList list;
     const auto note = [&list](const Error& error) { list.inaccessible += error.code() == Code::target_inaccessible; };
-    std::error_code error;
-    for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
-         entry.increment(error)) {
-        const std::string name = entry->path().filename();
-        std::uint64_t pid = 0;
-        const auto [rest, parsed] = std::from_chars(name.data(), name.data() + name.size(), pid);
-        if (parsed != std::errc() || rest != name.data() + name.size())
-            continue;
+    for (const std::uint64_t pid : list_pids()) {
         // Nobody may look into the kernel's threads, and there is nothing to see.
         const auto status = read_status(pid);
         if (!status || status->kernel_thread)
@@ -399,7 +298,6 @@ ProcessList list_processes() {
         if (wine && check_image(*memory, wine->image))
             list.pids.push_back(pid);
     }
-    std::ranges::sort(list.pids);
     return list;
 }
 

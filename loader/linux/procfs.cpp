@@ -85,6 +85,8 @@ Status parse_status(std::string_view text) {
             status.tracer = number(value);
         else if (key == "Uid")
             status.user = second_number(value);
+        else if (key == "Gid")
+            status.group = second_number(value);
         else if (key == "SigCgt")
             status.caught = number(value, 16);
         else if (key == "Kthread")
@@ -113,18 +115,33 @@ std::string describe_user(std::uint64_t user) {
     return found ? fmt::format("{} ({})", found->pw_name, user) : fmt::format("{}", user);
 }
 
-std::vector<pid_t> list_threads(std::uint64_t pid) {
-    std::vector<pid_t> threads;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(fmt::format("/proc/{}/task", pid).c_str()),
-                                                        ::closedir);
+namespace {
+
+/// Entries of a folder of /proc that are numbers; empty if it is gone.
+template <class Number>
+std::vector<Number> list_numbers(const std::string& path) {
+    std::vector<Number> numbers;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
     if (!directory)
-        return threads;
+        return numbers;
     while (const dirent* entry = ::readdir(directory.get())) {
-        const auto tid = number(entry->d_name);
-        if (tid != 0)
-            threads.push_back(static_cast<pid_t>(tid));
+        const auto value = number(entry->d_name);
+        if (value != 0)
+            numbers.push_back(static_cast<Number>(value));
     }
-    return threads;
+    return numbers;
+}
+
+} // namespace
+
+std::vector<std::uint64_t> list_pids() {
+    auto pids = list_numbers<std::uint64_t>("/proc");
+    std::ranges::sort(pids);
+    return pids;
+}
+
+std::vector<pid_t> list_threads(std::uint64_t pid) {
+    return list_numbers<pid_t>(fmt::format("/proc/{}/task", pid));
 }
 
 } // namespace suture::loader

@@ -24,6 +24,7 @@ struct Status {
     std::uint64_t parent = 0;
     std::uint64_t tracer = 0;   ///< 0: not traced
     std::uint64_t user = 0;     ///< effective user id
+    std::uint64_t group = 0;    ///< effective group id
     std::uint64_t caught = 0;   ///< signals with a handler: bit n - 1 is signal n
     bool kernel_thread = false; ///< false also where the kernel does not tell
     bool shadow_stack = false;  ///< x86: CET shadow stacks are on for this thread
@@ -36,6 +37,9 @@ Result<Status> read_status(std::uint64_t pid);
 std::string describe_process(std::uint64_t pid);
 /// "root (0)", or "1000" where the name is not known.
 std::string describe_user(std::uint64_t user);
+
+/// All processes that the kernel shows, ascending.
+std::vector<std::uint64_t> list_pids();
 
 /// Thread ids of a process, in the order in which the kernel lists them; empty if it is gone.
 std::vector<pid_t> list_threads(std::uint64_t pid);

@@ -1,6 +1,7 @@
 #include "loader/linux/stub.hpp"
 
 #include "loader/linux/arch.hpp"
+#include "loader/linux/sealed_pages.hpp"
 
 #include <algorithm>
 #include <array>
@@ -69,11 +70,12 @@ std::optional<Va> choose_stub_page(const std::vector<MapEntry>& maps) {
     return std::nullopt;
 }
 
-std::optional<VaRange> find_staging(const std::vector<MapEntry>& maps, Va stub) {
-    const MapEntry* entry = find_entry(maps, stub + kStagingOffset);
-    if (!entry || entry->range.begin != stub + kStagingOffset || !is_anonymous(*entry))
-        return std::nullopt;
-    return entry->range;
+std::vector<VaRange> find_staged(const std::vector<MapEntry>& maps, Va stub) {
+    std::vector<VaRange> found;
+    for (const MapEntry& entry : maps)
+        if (entry.range.overlaps(staging_area(stub)) && (is_anonymous(entry) || entry.path.starts_with(kSealedPrefix)))
+            found.push_back(entry.range);
+    return found;
 }
 
 } // namespace suture::loader

@@ -29,7 +29,12 @@ bool holds_stub(const Memory& memory, Va at);
 /// A place for one; nothing if none was found free.
 std::optional<Va> choose_stub_page(const std::vector<MapEntry>& maps);
 
-/// What a dead injector left in the staging place of this stub.
-std::optional<VaRange> find_staging(const std::vector<MapEntry>& maps, Va stub);
+/// Where pages are prepared for this stub's batches.
+constexpr VaRange staging_area(Va stub) {
+    return {stub + kStagingOffset, kStubRoom - kStagingOffset};
+}
+
+/// What lies in the staging area: pages of an operation that is under way, or was cut off.
+std::vector<VaRange> find_staged(const std::vector<MapEntry>& maps, Va stub);
 
 } // namespace suture::loader

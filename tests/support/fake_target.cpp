@@ -138,11 +138,41 @@ Result<void> FakeTarget::map(std::span<const target::Mapping> mappings) {
     return {};
 }
 
-Result<void> FakeTarget::replace(const target::Mapping& mapping) {
-    SUTURE_CHECK(begin("replace"));
-    if (!aligned(mapping.range) || !all_mapped(mapping.range) || mapping.content.size() > mapping.range.size)
-        return fail(Code::target_map_failed, "not mapped, or not whole pages");
-    put(mapping);
+struct FakeTarget::FakeStaged : target::Staged {
+    FakeStaged(FakeTarget& in, std::span<const target::Mapping> pages)
+        : target(in), mappings(pages.begin(), pages.end()) {
+        for (const target::Mapping& mapping : mappings)
+            target.staged_.insert(mapping.range);
+    }
+    ~FakeStaged() override {
+        for (std::size_t i = put; i < mappings.size(); ++i)
+            target.staged_.erase(target.staged_.find(mappings[i].range));
+    }
+
+    FakeTarget& target;
+    std::vector<target::Mapping> mappings;
+    std::size_t put = 0;
+};
+
+Result<std::unique_ptr<target::Staged>> FakeTarget::stage(std::span<const target::Mapping> mappings) {
+    SUTURE_CHECK(begin("stage"));
+    for (const target::Mapping& mapping : mappings)
+        if (!aligned(mapping.range) || mapping.content.size() > mapping.range.size)
+            return fail(Code::target_map_failed, "not whole pages");
+    return std::make_unique<FakeStaged>(*this, mappings);
+}
+
+Result<void> FakeTarget::replace(target::Staged& staged) {
+    auto& pages = dynamic_cast<FakeStaged&>(staged);
+    while (pages.put < pages.mappings.size()) {
+        const target::Mapping& mapping = pages.mappings[pages.put];
+        SUTURE_CHECK(begin("replace"));
+        if (!all_mapped(mapping.range))
+            return fail(Code::target_map_failed, "not mapped");
+        put(mapping);
+        ++pages.put;
+        staged_.erase(staged_.find(mapping.range));
+    }
     return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 namespace suture::test {
@@ -39,6 +40,8 @@ class FakeTarget : public target::Target {
 
     Machine runs = Machine::x64;
 
+    /// Ranges of pages that are staged and not put in place.
+    const std::multiset<VaRange>& staged() const { return staged_; }
     /// All pages, for comparing before and after.
     const std::map<Va, Page>& pages() const { return pages_; }
     unsigned stops() const { return stops_; }
@@ -55,7 +58,9 @@ class FakeTarget : public target::Target {
     Result<std::vector<target::Region>> regions() override;
     Result<void> read(Va at, std::span<std::uint8_t> into) override;
     Result<void> map(std::span<const target::Mapping> mappings) override;
-    Result<void> replace(const target::Mapping& mapping) override;
+    Result<std::unique_ptr<target::Staged>> stage(std::span<const target::Mapping> mappings) override;
+    using Target::replace;
+    Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
     Result<void> leave() override;
     Result<std::unique_ptr<target::Stop>> stop() override;
@@ -65,12 +70,14 @@ class FakeTarget : public target::Target {
 
   private:
     class FakeStop;
+    struct FakeStaged;
 
     Result<void> begin(std::string_view operation);
     void put(const target::Mapping& mapping);
     bool all_mapped(VaRange range) const;
 
     std::map<Va, Page> pages_;
+    std::multiset<VaRange> staged_;
     std::vector<target::Module> modules_;
     std::map<std::string, Bytes> files_;
     std::chrono::nanoseconds now_{};

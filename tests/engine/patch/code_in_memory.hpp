@@ -43,7 +43,10 @@ class CodeInMemory : public target::Target {
         return {};
     }
     Result<void> map(std::span<const target::Mapping>) override { return fail(Code::target_map_failed, ""); }
-    Result<void> replace(const target::Mapping&) override { return fail(Code::target_map_failed, ""); }
+    Result<std::unique_ptr<target::Staged>> stage(std::span<const target::Mapping>) override {
+        return fail(Code::target_map_failed, "");
+    }
+    Result<void> replace(target::Staged&) override { return fail(Code::target_map_failed, ""); }
     Result<void> unmap(std::span<const VaRange>) override { return fail(Code::target_map_failed, ""); }
     Result<std::unique_ptr<target::Stop>> stop() override { return fail(Code::target_stop_failed, ""); }
     std::chrono::nanoseconds now() override { return {}; }

@@ -244,7 +244,8 @@ TEST(Stop, ShowsASleeperInNtdllWithItsCallerOnTheStack) {
 
 TEST(Stop, HoldsStillAndMapsAndWritesCodeMeanwhile) {
     ThreadsProgram program(16);
-    const Mapping mapping{{kFree, 0x1000}, {1, 2, 3, 4}, Protection::read_execute};
+    const Mapping mapping{
+        {kFree, 0x1000}, {1, 2, 3, 4}, Protection::read_execute, target::Backing::copy_on_write};
     for (int i = 0; i < 10; ++i) {
         auto stop = program.target->stop();
         ASSERT_TRUE(succeeded(stop));
