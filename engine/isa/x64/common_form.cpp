@@ -231,7 +231,13 @@ std::string_view table_of(const Head& head) {
 }
 
 CommonForm branch(Kind kind, std::size_t at, std::uint8_t size) {
-    return {kind, static_cast<std::uint8_t>(at + size), static_cast<std::uint8_t>(at), size, Access::address, 0};
+    const auto head = static_cast<std::uint8_t>(at);
+    return {kind, static_cast<std::uint8_t>(at + size), head, head, size, Access::address, 0};
+}
+
+CommonForm plain(std::size_t head, std::size_t rest) {
+    return {
+        .kind = Kind::plain, .length = static_cast<std::uint8_t>(head + rest), .head = static_cast<std::uint8_t>(head)};
 }
 
 /// `bytes` has at least kMaxLength bytes.
@@ -262,14 +268,13 @@ CommonForm form_of(const std::uint8_t* bytes) {
     case '.':
         return {};
     case 'n':
-        return {.kind = Kind::plain, .length = static_cast<std::uint8_t>(at)};
+        return plain(at, 0);
     case 'i':
-        return {.kind = Kind::plain, .length = static_cast<std::uint8_t>(at + 1)};
+        return plain(at, 1);
     case 'z':
-        return {.kind = Kind::plain, .length = static_cast<std::uint8_t>(at + wide_immediate)};
+        return plain(at, wide_immediate);
     case 'v':
-        return {.kind = Kind::plain,
-                .length = static_cast<std::uint8_t>(at + (head.wide ? std::size_t{8} : wide_immediate))};
+        return plain(at, head.wide ? std::size_t{8} : wide_immediate);
     case 'j':
     case 'J':
     case 'c':
@@ -285,7 +290,7 @@ CommonForm form_of(const std::uint8_t* bytes) {
     case 'x':
         if (at != 1)
             return {};
-        return {.kind = what == 'r' ? Kind::ret : Kind::trap, .length = 1};
+        return {.kind = what == 'r' ? Kind::ret : Kind::trap, .length = 1, .head = 1};
     default:
         break;
     }
@@ -336,13 +341,14 @@ CommonForm form_of(const std::uint8_t* bytes) {
     const bool has_base = has_index ? (bytes[at] & 7) != 5 || mod != 0 : (modrm & 7) != 5 || mod != 0;
     at += has_index;
     const std::size_t displacement = mod == 1 ? 1 : mod == 2 || (mod == 0 && !has_base) ? 4 : 0;
-    const auto length = static_cast<std::uint8_t>(at + displacement + immediate);
     if (mod != 0 || has_base || has_index)
-        return {.kind = Kind::plain, .length = length};
+        return plain(at, displacement + immediate);
     const auto memory = head.two_bytes ? two_byte_memory(head, general_size(head)) : one_byte_memory(head, reg);
     if (!memory)
         return {};
-    return {Kind::memory, length, static_cast<std::uint8_t>(at), 4, memory->access, memory->size};
+    const auto field = static_cast<std::uint8_t>(at);
+    const auto length = static_cast<std::uint8_t>(at + displacement + immediate);
+    return {Kind::memory, length, field, field, 4, memory->access, memory->size};
 }
 
 } // namespace

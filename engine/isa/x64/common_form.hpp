@@ -20,8 +20,11 @@ struct CommonForm {
     };
     enum class Access : std::uint8_t { address, read, write };
 
+    static constexpr std::size_t kMaxHead = 6; ///< prefix, REX, 0f, opcode, ModRM, SIB
+
     Kind kind = Kind::other;
     std::uint8_t length = 0;         ///< bytes
+    std::uint8_t head = 0;           ///< of them in front of displacement, distance and immediate; at most kMaxHead
     std::uint8_t field = 0;          ///< memory, jump, conditional, call: where in the instruction the distance is
     std::uint8_t field_size = 0;     ///< its bytes: 1 or 4
     Access access = Access::address; ///< memory: what is done there; reading and writing is writing

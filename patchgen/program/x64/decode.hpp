@@ -8,6 +8,8 @@ namespace suture::program::x64 {
 struct Access {
     Use use = Use::address;
     std::uint32_t size = 0; ///< bytes; 0 for `address`
+
+    bool operator==(const Access&) const = default;
 };
 
 /// Decodes a stretch linearly. Never fails: see DecodedCode::undecoded.

@@ -1,5 +1,6 @@
 #include "patchgen/program/x64/operations.hpp"
 
+#include "patchgen/program/x64/step_forms.hpp"
 #include "patchgen/program/x64/zydis.hpp"
 
 #include <array>
@@ -31,7 +32,6 @@ void take_memory(const ZydisDecodedInstruction& instruction, const ZydisDecodedO
     step.scale = operand.mem.scale;
     step.displacement = static_cast<std::int32_t>(operand.mem.disp.value);
     step.wide_displacement = instruction.raw.disp.size == 32;
-    step.displacement_at = instruction.raw.disp.offset;
     if (operand.mem.type == ZYDIS_MEMOP_TYPE_MEM) {
         const bool writes = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
         step.access = {writes ? Use::write : Use::read, operand.size / 8u};
@@ -85,8 +85,10 @@ Operation operation_of(const ZydisDecodedInstruction& instruction, const Operand
     }
 }
 
-Step step_of(const ZydisDecodedInstruction& instruction, const Operands& operands, Rva at, std::uint32_t offset) {
-    Step step;
+DecodedStep step_of(const ZydisDecodedInstruction& instruction, const Operands& operands, Rva at,
+                    std::uint32_t offset) {
+    DecodedStep decoded;
+    Step& step = decoded.step;
     step.offset = offset;
     step.length = instruction.length;
     for (std::size_t i = 0; i < instruction.operand_count; ++i) {
@@ -101,9 +103,16 @@ Step step_of(const ZydisDecodedInstruction& instruction, const Operands& operand
         step.dst = register_of(operands[0]);
     if (instruction.operand_count_visible > 1) {
         step.src = register_of(operands[1]);
-        if (operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
+        if (operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
             step.immediate = operands[1].imm.value.u;
+            decoded.immediate_counts = instruction.raw.imm[0].size != 0;
+        }
     }
+    step.displacement_at = instruction.raw.disp.offset;
+    decoded.displacement_size = instruction.raw.disp.size / 8;
+    decoded.immediate_at = instruction.raw.imm[0].offset;
+    decoded.immediate_size = instruction.raw.imm[0].size / 8;
+    decoded.immediate_is_signed = instruction.raw.imm[0].is_signed != 0;
     if (instruction.mnemonic == ZYDIS_MNEMONIC_CDQE)
         step.dst = step.src = 0;
     step.operation = operation_of(instruction, operands, step);
@@ -121,22 +130,27 @@ Step step_of(const ZydisDecodedInstruction& instruction, const Operands& operand
     } else if (step.operation == Operation::load_address) {
         step.target = end + static_cast<std::uint32_t>(instruction.raw.disp.value);
     }
-    return step;
+    return decoded;
 }
 
 } // namespace
+
+std::optional<DecodedStep> decode_step(ByteView code, Rva at, std::uint32_t offset) {
+    ZydisDecodedInstruction instruction;
+    Operands operands;
+    if (!ZYAN_SUCCESS(
+            ZydisDecoderDecodeFull(&shared_decoder(), code.data(), code.size(), &instruction, operands.data())))
+        return std::nullopt;
+    return step_of(instruction, operands, at, offset);
+}
 
 std::vector<Step> steps_of(const Stretch& stretch, std::span<const std::uint32_t> instructions) {
     std::vector<Step> steps;
     steps.reserve(instructions.size());
     for (const std::uint32_t offset : instructions) {
-        ZydisDecodedInstruction instruction;
-        Operands operands;
         const auto bytes = stretch.bytes.from(offset);
-        if (!bytes || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&shared_decoder(), bytes->data(), bytes->size(),
-                                                           &instruction, operands.data())))
+        if (!bytes || !add_step(*bytes, stretch.begin + offset, offset, steps))
             return {};
-        steps.push_back(step_of(instruction, operands, stretch.begin + offset, offset));
     }
     return steps;
 }

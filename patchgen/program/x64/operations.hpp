@@ -50,7 +50,23 @@ struct Step {
     std::int32_t displacement = 0;
     std::uint8_t displacement_at = 0; ///< offset of its field in the instruction
     Access access;
+
+    bool operator==(const Step&) const = default;
 };
+
+/// A step as Zydis tells it, and where the numbers in it come from.
+struct DecodedStep {
+    Step step;
+    std::uint8_t displacement_size = 0; ///< bytes, at step.displacement_at
+    std::uint8_t immediate_at = 0;      ///< offset of its field in the instruction
+    std::uint8_t immediate_size = 0;    ///< bytes; 0: there is no such field
+    bool immediate_is_signed = false;
+    bool immediate_counts = false; ///< the field is `immediate`
+};
+
+/// The step of the instruction that `code` starts with and that lies at `at`, `offset` bytes behind the begin of its
+/// function; nothing if it cannot be decoded.
+std::optional<DecodedStep> decode_step(ByteView code, Rva at, std::uint32_t offset);
 
 /// The steps of decoded code; nothing if an instruction cannot be decoded again.
 std::vector<Step> steps_of(const Stretch& stretch, std::span<const std::uint32_t> instructions);

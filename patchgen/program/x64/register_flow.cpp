@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <unordered_map>
 
 namespace suture::program::x64 {
 
@@ -109,10 +108,10 @@ class Follower {
 
   private:
     void find_labels() {
-        labels_.assign(stretch_.bytes.size(), false);
+        labels_.assign(stretch_.bytes.size(), kUnmarked);
         for (const auto& step : steps_)
             if (step.jumps && step.target >= stretch_.begin && step.target - stretch_.begin < stretch_.bytes.size())
-                labels_[step.target - stretch_.begin] = true;
+                labels_[step.target - stretch_.begin] = kMarked;
     }
 
     /// Passes over the function until nothing changes.
@@ -133,20 +132,20 @@ class Follower {
         bool reachable = true;
         for (std::size_t i = 0; i < steps_.size(); ++i) {
             const auto& step = steps_[i];
-            const bool marked = labels_[step.offset];
-            if (const auto label = marked ? at_labels_.find(step.offset) : at_labels_.end();
-                label != at_labels_.end()) {
+            const std::uint32_t label = labels_[step.offset];
+            if (label >= kFirstKnown) {
+                State& known = at_labels_[label - kFirstKnown];
                 if (reachable)
-                    merge_into(label->second, state);
-                state = label->second;
+                    merge_into(known, state);
+                state = known;
             } else if (!reachable) {
                 if (reach_ == Reach::known_ways || step.fill)
                     continue;
                 // The way on from a fast failure is never taken: that it is known is as good as anything.
                 if (!steps_[i - 1].fails)
                     state = unknown();
-            } else if (marked) {
-                at_labels_.emplace(step.offset, state);
+            } else if (label == kMarked) {
+                add_label(step.offset, state);
             }
             reachable = take(i, state);
         }
@@ -161,10 +160,17 @@ class Follower {
         return state;
     }
 
+    void add_label(std::uint32_t offset, const State& state) {
+        labels_[offset] = kFirstKnown + static_cast<std::uint32_t>(at_labels_.size());
+        at_labels_.push_back(state);
+    }
+
     void jump_to(std::uint32_t offset, std::uint32_t from, const State& state) {
-        labels_[offset] = true;
-        const auto [label, fresh] = at_labels_.emplace(offset, state);
-        const bool changed = !fresh && merge_into(label->second, state);
+        const std::uint32_t label = labels_[offset];
+        const bool fresh = label < kFirstKnown;
+        const bool changed = !fresh && merge_into(at_labels_[label - kFirstKnown], state);
+        if (fresh)
+            add_label(offset, state);
         // What lies in front has been passed with less.
         if ((fresh || changed) && offset <= from)
             again_ = true;
@@ -200,8 +206,11 @@ class Follower {
     std::span<const Step> steps_;
     const FlowHints& hints_;
     Reach reach_ = Reach::known_ways;
-    std::vector<bool> labels_;                           ///< by offset: something jumps there
-    std::unordered_map<std::uint32_t, State> at_labels_; ///< what registers hold, by all ways to the label seen so far
+    static constexpr std::uint32_t kUnmarked = 0; ///< nothing jumps there
+    static constexpr std::uint32_t kMarked = 1;   ///< something does, and no way has been seen yet
+    static constexpr std::uint32_t kFirstKnown = 2;
+    std::vector<std::uint32_t> labels_; ///< by offset: one of these, or kFirstKnown + index in at_labels_
+    std::vector<State> at_labels_;      ///< what registers hold, by all ways to the label seen so far
     RegisterFlow found_;
     std::vector<AddressTable> destinations_; ///< tables whose entries were added to something
     bool again_ = false;

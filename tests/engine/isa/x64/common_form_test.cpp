@@ -51,6 +51,9 @@ CommonForm by_zydis(ByteView code) {
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code.data(), code.size(), &raw, operands)))
         return {};
     CommonForm form{.kind = kind_of(raw), .length = raw.length};
+    form.head = raw.raw.disp.size != 0     ? raw.raw.disp.offset
+                : raw.raw.imm[0].size != 0 ? raw.raw.imm[0].offset
+                                           : raw.length;
     if (raw.raw.imm[0].is_relative) {
         form.field = raw.raw.imm[0].offset;
         form.field_size = static_cast<std::uint8_t>(raw.raw.imm[0].size / 8);
@@ -79,8 +82,8 @@ std::string text(ByteView code) {
 }
 
 bool same(const CommonForm& a, const CommonForm& b) {
-    return a.kind == b.kind && a.length == b.length && a.field == b.field && a.field_size == b.field_size &&
-           a.access == b.access && a.access_size == b.access_size;
+    return a.kind == b.kind && a.length == b.length && a.head == b.head && a.field == b.field &&
+           a.field_size == b.field_size && a.access == b.access && a.access_size == b.access_size;
 }
 
 /// Most text of forms that are not as they should be.
@@ -96,6 +99,7 @@ struct Comparison {
         if (form.kind == Kind::other)
             return;
         ++common;
+        EXPECT_LE(form.head, CommonForm::kMaxHead);
         if (!same(form, by_zydis(code)) && wrong.size() < kMaxWrong)
             wrong += text(code) + '\n';
     }
