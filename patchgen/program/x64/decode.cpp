@@ -288,6 +288,7 @@ class Decoding {
         code_.runs_on = !solid_call_ && !code_.ends_in_terminator;
         // A table is found by the address of something that the function takes.
         code_.jumps_by_register = code_.jumps_by_register && takes_address_;
+        code_.loads_entries = code_.loads_entries && takes_address_;
         code_.stopped_at = code_.size;
     }
 

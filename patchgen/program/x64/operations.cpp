@@ -22,6 +22,21 @@ std::int8_t register_of(const ZydisDecodedOperand& operand) {
     return operand.type == ZYDIS_OPERAND_TYPE_REGISTER ? number_of(operand.reg.value) : kNone;
 }
 
+RegisterField field_of(const ZydisDecodedOperand& operand) {
+    if (register_of(operand) == kNone)
+        return RegisterField::none;
+    switch (operand.encoding) {
+    case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+        return RegisterField::reg;
+    case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+        return RegisterField::rm;
+    case ZYDIS_OPERAND_ENCODING_OPCODE:
+        return RegisterField::opcode;
+    default:
+        return RegisterField::none;
+    }
+}
+
 void take_memory(const ZydisDecodedInstruction& instruction, const ZydisDecodedOperand& operand, Step& step) {
     if (operand.mem.base == ZYDIS_REGISTER_RIP || operand.mem.segment == ZYDIS_REGISTER_GS ||
         operand.mem.segment == ZYDIS_REGISTER_FS)
@@ -96,13 +111,25 @@ DecodedStep step_of(const ZydisDecodedInstruction& instruction, const Operands& 
         if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && i < instruction.operand_count_visible)
             take_memory(instruction, operand, step);
         const std::int8_t reg = register_of(operand);
-        if (reg != kNone && (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0)
-            step.written |= static_cast<std::uint16_t>(1u << reg);
+        const RegisterField field = field_of(operand);
+        const auto field_bit = static_cast<std::uint8_t>(1u << static_cast<unsigned>(field));
+        if (field != RegisterField::none && operand.size == 8)
+            decoded.byte_fields |= field_bit;
+        if (reg == kNone || (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0)
+            continue;
+        step.written |= static_cast<std::uint16_t>(1u << reg);
+        if (field == RegisterField::none)
+            decoded.always_written |= static_cast<std::uint16_t>(1u << reg);
+        else
+            decoded.written_fields |= field_bit;
     }
-    if (instruction.operand_count_visible > 0)
+    if (instruction.operand_count_visible > 0) {
         step.dst = register_of(operands[0]);
+        decoded.dst = field_of(operands[0]);
+    }
     if (instruction.operand_count_visible > 1) {
         step.src = register_of(operands[1]);
+        decoded.src = field_of(operands[1]);
         if (operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
             step.immediate = operands[1].imm.value.u;
             decoded.immediate_counts = instruction.raw.imm[0].size != 0;

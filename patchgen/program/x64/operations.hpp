@@ -54,9 +54,17 @@ struct Step {
     bool operator==(const Step&) const = default;
 };
 
+/// What in an instruction says which register is meant.
+enum class RegisterField : std::uint8_t { none, reg, rm, opcode };
+
 /// A step as Zydis tells it, and where the numbers in it come from.
 struct DecodedStep {
     Step step;
+    RegisterField dst = RegisterField::none; ///< none: whatever the fields hold
+    RegisterField src = RegisterField::none; ///< likewise
+    std::uint16_t always_written = 0;        ///< registers that no field tells
+    std::uint8_t written_fields = 0;         ///< bit per RegisterField
+    std::uint8_t byte_fields = 0;            ///< likewise: those that may mean AH, CH, DH and BH
     std::uint8_t displacement_size = 0; ///< bytes, at step.displacement_at
     std::uint8_t immediate_at = 0;      ///< offset of its field in the instruction
     std::uint8_t immediate_size = 0;    ///< bytes; 0: there is no such field

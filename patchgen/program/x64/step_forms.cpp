@@ -8,7 +8,7 @@ namespace suture::program::x64 {
 
 namespace {
 
-/// The form of instructions that begin alike.
+/// The form of instructions that differ in numbers and registers only.
 struct StepForm {
     std::uint64_t key = 0; ///< 0: none
     DecodedStep decoded;
@@ -18,13 +18,74 @@ constexpr std::size_t kFormBits = 10;
 /// An odd factor with bits all over: 2^64 divided by the golden ratio.
 constexpr std::uint64_t kMixer = 0x9e37'79b9'7f4a'7c15;
 
-/// The bytes of the head, and their number.
-std::uint64_t key_of(ByteView code, std::uint8_t head) {
-    std::uint64_t key = 0;
-    for (std::size_t i = 0; i < head; ++i)
-        key |= std::uint64_t{code[i]} << 8 * i;
-    return key | std::uint64_t{head} << 8 * isa::x64::CommonForm::kMaxHead;
-}
+/// The head of an instruction of a common form, taken apart (Intel SDM volume 2, 2.1 and 2.2.1).
+class Head {
+  public:
+    Head(ByteView code, std::uint8_t size) {
+        std::size_t at = 0;
+        if (code[at] == 0x66 || code[at] == 0xf2 || code[at] == 0xf3)
+            prefix_ = code[at++];
+        if ((code[at] & 0xf0) == 0x40)
+            rex_ = code[at++];
+        if (code[at] == 0x0f)
+            two_bytes_ = true, ++at;
+        opcode_ = code[at++];
+        has_modrm_ = at < size;
+        modrm_ = has_modrm_ ? code[at++] : std::uint8_t{0};
+        sib_ = at < size ? code[at] : std::uint8_t{0};
+    }
+
+    /// All that the form depends on.
+    std::uint64_t key() const {
+        const std::uint64_t opcode = register_in_opcode() ? opcode_ & 0xf8u : opcode_;
+        const std::uint64_t operand = !has_modrm_  ? 0u
+                                      : mod() == 3 ? 0xc0u | (modrm_ & 0x38u)
+                                                   : (modrm_ & 0xf8u) | (has_sib()  ? 4u
+                                                                         : is_rip() ? 5u
+                                                                                    : 0u);
+        const std::uint64_t sib = has_sib() ? (sib_ & 0xc0u) | (no_index() ? 1u : 0u) | (no_base() ? 2u : 0u) : 0u;
+        return opcode | operand << 8 | sib << 16 | std::uint64_t{prefix_} << 24 | std::uint64_t{rex_ & 0x48u} << 32 |
+               std::uint64_t{two_bytes_} << 40 | std::uint64_t{has_modrm_} << 41 | std::uint64_t{1} << 42;
+    }
+
+    std::int8_t number(RegisterField field, bool is_byte) const {
+        const unsigned number = field == RegisterField::reg  ? (modrm_ >> 3 & 7u) | (rex_ & 4u) << 1
+                                : field == RegisterField::rm ? (modrm_ & 7u) | (rex_ & 1u) << 3
+                                                             : (opcode_ & 7u) | (rex_ & 1u) << 3;
+        // Without REX these are AH, CH, DH and BH.
+        return static_cast<std::int8_t>(is_byte && rex_ == 0 && number >= 4 ? number - 4 : number);
+    }
+
+    std::int8_t base() const {
+        if (has_sib())
+            return no_base() ? kNone : static_cast<std::int8_t>((sib_ & 7u) | (rex_ & 1u) << 3);
+        return static_cast<std::int8_t>((modrm_ & 7u) | (rex_ & 1u) << 3);
+    }
+    std::int8_t index() const {
+        return !has_sib() || no_index() ? kNone : static_cast<std::int8_t>((sib_ >> 3 & 7u) | (rex_ & 2u) << 2);
+    }
+
+  private:
+    /// push, pop, xchg and mov of one byte; bswap.
+    bool register_in_opcode() const {
+        return two_bytes_ ? opcode_ >= 0xc8 && opcode_ <= 0xcf
+                          : (opcode_ >= 0x50 && opcode_ <= 0x5f) || (opcode_ >= 0x91 && opcode_ <= 0x97) ||
+                                (opcode_ >= 0xb0 && opcode_ <= 0xbf);
+    }
+    unsigned mod() const { return modrm_ >> 6; }
+    bool has_sib() const { return has_modrm_ && mod() != 3 && (modrm_ & 7) == 4; }
+    bool is_rip() const { return mod() == 0 && (modrm_ & 7) == 5; }
+    bool no_base() const { return mod() == 0 && (sib_ & 7) == 5; }
+    bool no_index() const { return (sib_ >> 3 & 7) == 4 && (rex_ & 2) == 0; }
+
+    std::uint8_t prefix_ = 0;
+    std::uint8_t rex_ = 0;
+    bool two_bytes_ = false;
+    bool has_modrm_ = false;
+    std::uint8_t opcode_ = 0;
+    std::uint8_t modrm_ = 0;
+    std::uint8_t sib_ = 0;
+};
 
 std::uint64_t number(ByteView code, std::uint8_t at, std::uint8_t size, bool is_signed) {
     std::uint64_t value = 0;
@@ -34,10 +95,27 @@ std::uint64_t number(ByteView code, std::uint8_t at, std::uint8_t size, bool is_
     return is_signed ? static_cast<std::uint64_t>(static_cast<std::int64_t>(value << unused) >> unused) : value;
 }
 
+bool has(std::uint8_t fields, RegisterField field) {
+    return (fields >> static_cast<unsigned>(field) & 1) != 0;
+}
+
 /// Another instruction of the form.
-Step step_like(const DecodedStep& form, ByteView code, Rva at, std::uint32_t offset) {
+Step step_like(const DecodedStep& form, const Head& head, ByteView code, Rva at, std::uint32_t offset) {
     Step step = form.step;
     step.offset = offset;
+    const auto register_in = [&](RegisterField field) { return head.number(field, has(form.byte_fields, field)); };
+    if (form.dst != RegisterField::none)
+        step.dst = register_in(form.dst);
+    if (form.src != RegisterField::none)
+        step.src = register_in(form.src);
+    step.written = form.always_written;
+    for (const RegisterField field : {RegisterField::reg, RegisterField::rm, RegisterField::opcode})
+        if (has(form.written_fields, field))
+            step.written |= static_cast<std::uint16_t>(1u << register_in(field));
+    if (step.memory) {
+        step.base = head.base();
+        step.index = head.index();
+    }
     const auto end = at + step.length;
     const auto displacement =
         form.displacement_size == 0
@@ -65,7 +143,8 @@ bool add_step(ByteView code, Rva at, std::uint32_t offset, std::vector<Step>& st
             steps.push_back(decoded->step);
         return decoded.has_value();
     }
-    const std::uint64_t key = key_of(code, common.head);
+    const Head head(code, common.head);
+    const std::uint64_t key = head.key();
     StepForm& form = forms[key * kMixer >> (64 - kFormBits)];
     if (form.key != key) {
         const auto decoded = decode_step(code, at, offset);
@@ -73,7 +152,7 @@ bool add_step(ByteView code, Rva at, std::uint32_t offset, std::vector<Step>& st
             return false;
         form = {key, *decoded};
     }
-    steps.push_back(step_like(form.decoded, code, at, offset));
+    steps.push_back(step_like(form.decoded, head, code, at, offset));
     return true;
 }
 
