@@ -18,6 +18,17 @@ struct ApplyOptions {
 };
 Answer apply(const ApplyOptions& options);
 
+struct RunOptions {
+    std::vector<std::string> packages;
+    std::vector<std::string> command; ///< program and arguments
+    TrustOptions trust;
+    patch::Options patch;
+};
+/// This process becomes the program: it keeps its PID, its standard streams, its parent and how it ends. Another one
+/// applies the packages meanwhile, tells `output` of it, and is the only one in which this returns, as where nothing
+/// was started.
+Exit run(const RunOptions& options, Output& output);
+
 struct StatusOptions {
     std::optional<std::uint64_t> pid; ///< nothing: every process
 };

@@ -2,10 +2,12 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <string_view>
 
 namespace {
 
@@ -110,6 +112,17 @@ int run(int argc, char** argv) {
     add_timeout(*apply_command, timeout);
     add_consistency(*apply_command, consistency);
 
+    RunOptions run_options;
+    auto* run_command = app.add_subcommand("run", "Start a program and patch it before its first instruction");
+    run_command->add_option("PACKAGE", run_options.packages, "Hotpatches, one for each module")->required();
+    add_trust(*run_command, run_options.trust);
+    add_timeout(*run_command, timeout);
+    run_command->footer(
+        "Behind -- follow PROGRAM and its ARGUMENTs. A PE file is started by Wine: wine64 or wine in PATH, "
+        "else\n/usr/lib/wine/wine64; any other program, such as wine64 itself, as it is.\n"
+        "The program has the PID of this command, and its exit code is the program's, unless a package "
+        "is\nrefused or the program cannot be started: then nothing of it has run.");
+
     StatusOptions status_options;
     std::uint64_t status_pid = 0;
     bool status_all = false;
@@ -141,11 +154,20 @@ int run(int argc, char** argv) {
     verify_command->add_option("PACKAGE", verify_options.package, "A hotpatch")->required();
     add_trust(*verify_command, verify_options.trust);
 
-    const std::array commands{apply_command, status_command, rollback_command, remove_command, verify_command};
+    const std::array commands{apply_command,    run_command,    status_command,
+                              rollback_command, remove_command, verify_command};
     for (CLI::App* command : commands)
         add_output_options(*command, output_options);
+    // What follows the first "--" of `run` belongs to the program.
+    int own = argc;
+    if (argc > 1 && std::string_view(argv[1]) == "run")
+        own = static_cast<int>(std::find(argv, argv + argc, std::string_view("--")) - argv);
+    if (own < argc)
+        run_options.command.assign(argv + own + 1, argv + argc);
     try {
-        app.parse(argc, argv);
+        app.parse(own, argv);
+        if (run_command->parsed() && run_options.command.empty())
+            throw CLI::RequiredError("-- PROGRAM");
     } catch (const CLI::Success& success) {
         return app.exit(success);
     } catch (const CLI::ParseError& error) {
@@ -158,7 +180,7 @@ int run(int argc, char** argv) {
     patch::Options patch;
     patch.timeout = std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
     patch.consistency = consistency == "none" ? patch::Consistency::none : patch::Consistency::quiescent;
-    apply_options.patch = rollback_options.patch = remove_options.patch = patch;
+    apply_options.patch = run_options.patch = rollback_options.patch = remove_options.patch = patch;
     if (!status_all)
         status_options.pid = status_pid;
 
@@ -168,6 +190,8 @@ int run(int argc, char** argv) {
         answer.error = begun.error();
         return static_cast<int>(output.deliver(answer));
     }
+    if (run_command->parsed())
+        return static_cast<int>(cli::run(run_options, output));
     const auto answer = [&] {
         if (apply_command->parsed())
             return apply(apply_options);

@@ -38,8 +38,8 @@ std::string without_control_characters(std::string text) {
     return text;
 }
 
-bool print(std::string_view text) {
-    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+bool print(std::string_view text, std::FILE* to) {
+    return std::fwrite(text.data(), 1, text.size(), to) == text.size() && std::fflush(to) == 0;
 }
 
 } // namespace
@@ -49,7 +49,7 @@ Result<void> Output::begin() {
     if (!options_.json || options_.json_on_stdout())
         return {};
     errno = 0;
-    json_file_.open(options_.json_file, std::ios::binary | std::ios::trunc);
+    json_file_.reset(std::fopen(options_.json_file.c_str(), "wbe")); // not for a program that is started
     if (!json_file_)
         return fail(Error(Code::file_unwritable, std::strerror(errno)).in_image(options_.json_file));
     return {};
@@ -59,7 +59,7 @@ Exit Output::deliver(const Answer& answer) {
     const Exit exit = answer.error ? exit_of(answer.error->code()) : Exit::done;
     bool told = true;
     if (!options_.quiet && !options_.json_on_stdout())
-        told = print(without_control_characters(answer.text));
+        told = print(without_control_characters(answer.text), stdout);
     if (answer.error)
         spdlog::error("{}", without_control_characters(text_of(*answer.error)));
     if (options_.json) {
@@ -68,9 +68,9 @@ Exit Output::deliver(const Answer& answer) {
             json[key] = value;
         json["error"] = answer.error ? json_of(*answer.error) : Json(nullptr);
         if (options_.json_on_stdout())
-            told = print(dump(json));
-        else if (json_file_.is_open())
-            told = static_cast<bool>((json_file_ << dump(json)).flush()) && told;
+            told = print(dump(json), stdout);
+        else if (json_file_)
+            told = print(dump(json), json_file_.get()) && told;
     }
     if (!told)
         spdlog::error("{}", text_of(Error(Code::file_unwritable, "the result could not be written")));

@@ -6,7 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
-#include <fstream>
+#include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,7 +47,7 @@ class Output {
 
   private:
     OutputOptions options_;
-    std::ofstream json_file_;
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> json_file_{nullptr, std::fclose};
 };
 
 /// The error and its causes in lines, and what to do about it.

@@ -90,6 +90,15 @@ std::int64_t returned(const Registers& registers);
 /// `registers` of a thread that was interrupted in a system call, so that it makes the call again by itself.
 /// For restoring where the kernel would not do that.
 Registers with_restart(const Registers& registers);
+/// True at the entry of the system call by which a process ends.
+bool is_exit(const Registers& registers);
+/// The same registers, so that it ends with `code`.
+Registers with_exit_code(const Registers& at_exit, int code);
+/// The thread, stopped as a system call of its own has ended, so that it ends its process with `code`. `stopped` are
+/// the registers as they were then, whatever was done with the thread since. Nothing if it stopped elsewhere.
+std::optional<Registers> with_exit(const Registers& stopped, ByteView before_ip, int code);
+/// Bytes before the instruction pointer that with_exit() needs.
+inline constexpr std::size_t kCallInstruction = 4;
 /// True if the kernel keeps the time that is left of an interrupted wait: make_frame() loses it, a batch does not.
 bool has_restart_block(const Registers& registers);
 

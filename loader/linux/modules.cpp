@@ -11,7 +11,13 @@ namespace {
 
 // PEB_LDR_DATA and LDR_DATA_TABLE_ENTRY (winternl.h of Wine) on 64 bits.
 constexpr std::uint32_t kPebLoader = 0x18;
-constexpr std::uint32_t kLoadOrderHead = 0x10;
+/// Where a list begins in PEB_LDR_DATA, and its links lie in an entry.
+struct ListPlace {
+    std::uint32_t head, links;
+};
+constexpr ListPlace kLoadOrder{0x10, 0x00};
+/// A module is entered just before its code runs for the first time.
+constexpr ListPlace kInitializationOrder{0x30, 0x20};
 
 struct ListEntry {
     std::uint64_t next, previous;
@@ -78,19 +84,21 @@ std::string path_of(const std::vector<MapEntry>& maps, Va base) {
 }
 
 /// Nothing if what is found is no list.
-std::optional<std::vector<target::Module>> walk(const Memory& memory, Va peb, const std::vector<MapEntry>& maps) {
+std::optional<std::vector<target::Module>> walk(const Memory& memory, Va peb, const std::vector<MapEntry>& maps,
+                                                ListPlace place) {
     const auto loader = memory.value<std::uint64_t>(peb + kPebLoader);
     if (!loader || *loader == 0)
         return std::vector<target::Module>{};
-    const Va head = Va{*loader} + kLoadOrderHead;
+    const Va head = Va{*loader} + place.head;
     const auto first = memory.value<ListEntry>(head);
     if (!first)
         return std::nullopt;
     std::vector<target::Module> modules;
     Va previous = head;
     for (Va at{first->next}; at != head;) {
-        const auto entry = memory.value<LoaderEntry>(at);
-        if (!entry || entry->load_order.previous != previous.value || modules.size() == kMaxModules)
+        const auto links = memory.value<ListEntry>(at);
+        const auto entry = memory.value<LoaderEntry>(Va{at.value - place.links});
+        if (!links || !entry || links->previous != previous.value || modules.size() == kMaxModules)
             return std::nullopt;
         const VaRange range{Va{entry->base}, entry->size_of_image};
         auto name = read_name(memory, entry->name);
@@ -98,7 +106,7 @@ std::optional<std::vector<target::Module>> walk(const Memory& memory, Va peb, co
             return std::nullopt;
         modules.push_back({std::move(*name), range, path_of(maps, range.begin)});
         previous = at;
-        at = Va{entry->load_order.next};
+        at = Va{links->next};
     }
     return modules;
 }
@@ -107,7 +115,7 @@ std::optional<std::vector<target::Module>> walk(const Memory& memory, Va peb, co
 
 Result<std::vector<target::Module>> list_modules(const Memory& memory, Va peb, const std::vector<MapEntry>& maps) {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        auto modules = walk(memory, peb, maps);
+        auto modules = walk(memory, peb, maps, kLoadOrder);
         if (!modules)
             continue;
         if (modules->empty())
@@ -117,6 +125,25 @@ Result<std::vector<target::Module>> list_modules(const Memory& memory, Va peb, c
     SUTURE_CHECK(memory.check_alive());
     return fail(Code::target_read_failed,
                 fmt::format("the list of modules of process {} is damaged or changes all the time", memory.pid()));
+}
+
+bool any_module_has_begun(const Memory& memory, Va peb) {
+    const auto loader = memory.value<std::uint64_t>(peb + kPebLoader);
+    if (!loader || *loader == 0)
+        return false;
+    const Va head = Va{*loader} + kInitializationOrder.head;
+    const auto first = memory.value<std::uint64_t>(head);
+    return first && *first != 0 && *first != head.value;
+}
+
+std::optional<std::vector<std::string>> modules_that_have_begun(const Memory& memory, Va peb) {
+    const auto modules = walk(memory, peb, {}, kInitializationOrder);
+    if (!modules)
+        return std::nullopt;
+    std::vector<std::string> names;
+    for (const target::Module& module : *modules)
+        names.push_back(module.name);
+    return names;
 }
 
 } // namespace suture::loader

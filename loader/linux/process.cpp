@@ -49,6 +49,8 @@ class LinuxStop final : public target::Stop {
 class Process final : public target::Target {
   public:
     Process(Memory memory, WineProcess wine) : memory_(std::move(memory)), wine_(std::move(wine)) {}
+    Process(Memory memory, WineProcess wine, StoppedThreads held)
+        : memory_(std::move(memory)), wine_(std::move(wine)), held_(std::move(held)) {}
 
     std::uint64_t pid() const override { return memory_.pid(); }
     Machine machine() const override { return arch::kMachine; }
@@ -73,13 +75,16 @@ class Process final : public target::Target {
     void forget_stop() { stop_ = nullptr; }
 
   private:
-    StoppedThreads* stopped() { return stop_ ? &stop_->stopped() : nullptr; }
+    StoppedThreads* stopped() { return held_ ? &*held_ : stop_ ? &stop_->stopped() : nullptr; }
+    /// Nothing if one of them has to be looked at again.
+    std::optional<std::vector<target::ThreadState>> states_of(StoppedThreads& threads, bool conservatively);
 
     Memory memory_;
     WineProcess wine_;
     RemoteCalls calls_{memory_, wine_.layout};
     RemotePages pages_{memory_, calls_};
     LinuxStop* stop_ = nullptr;
+    std::optional<StoppedThreads> held_; ///< those of a process that stands still all the time
 };
 
 bool LinuxStop::let_go() {
@@ -160,6 +165,19 @@ Result<void> Process::leave() {
     return calls_.leave(stopped());
 }
 
+std::optional<std::vector<target::ThreadState>> Process::states_of(StoppedThreads& threads, bool conservatively) {
+    std::vector<target::ThreadState> states;
+    states.reserve(threads.threads().size());
+    for (const StoppedThread& thread : threads.threads()) {
+        auto state = thread_state(memory_, wine_.layout, static_cast<std::uint64_t>(thread.tid), thread.registers,
+                                  conservatively);
+        if (!state)
+            return std::nullopt;
+        states.push_back(std::move(*state));
+    }
+    return states;
+}
+
 Result<std::unique_ptr<target::Stop>> Process::stop() {
     /// Looks at a process with a thread that is between PE code and the Unix side; the last one takes it as it is.
     constexpr int kAttempts = 4;
@@ -168,22 +186,17 @@ Result<std::unique_ptr<target::Stop>> Process::stop() {
     SUTURE_CHECK(memory_.check_alive());
     if (stop_)
         return fail(Code::target_stop_failed, fmt::format("process {} is stopped already", pid()));
+    const auto made = [this](StoppedThreads threads, std::vector<target::ThreadState> states) {
+        auto stop = std::make_unique<LinuxStop>(*this, std::move(threads), std::move(states));
+        stop_ = stop.get();
+        return stop;
+    };
+    if (held_)
+        return made(StoppedThreads::none(pid()), *states_of(*held_, true));
     for (int attempt = 1;; ++attempt) {
         SUTURE_TRY(StoppedThreads all, StoppedThreads::all(pid()));
-        std::vector<target::ThreadState> states;
-        states.reserve(all.threads().size());
-        for (const StoppedThread& thread : all.threads()) {
-            auto state = thread_state(memory_, wine_.layout, static_cast<std::uint64_t>(thread.tid), thread.registers,
-                                      attempt == kAttempts);
-            if (!state)
-                break;
-            states.push_back(std::move(*state));
-        }
-        if (states.size() == all.threads().size()) {
-            auto stop = std::make_unique<LinuxStop>(*this, std::move(all), std::move(states));
-            stop_ = stop.get();
-            return stop;
-        }
+        if (auto states = states_of(all, attempt == kAttempts))
+            return made(std::move(all), std::move(*states));
         all.release();
         std::this_thread::sleep_for(kBetween);
     }
@@ -274,6 +287,15 @@ Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
     SUTURE_TRY(WineProcess wine, find_wine_process(memory, maps));
     SUTURE_CHECK(check_image(memory, wine.image));
     return std::make_unique<Process>(std::move(memory), std::move(wine));
+}
+
+Result<std::unique_ptr<target::Target>> open_held_process(const StoppedThread& only) {
+    const auto pid = static_cast<std::uint64_t>(only.tid);
+    SUTURE_TRY(Memory memory, Memory::open(pid));
+    SUTURE_TRY(const auto maps, read_maps(pid));
+    SUTURE_TRY(WineProcess wine, find_wine_process(memory, maps));
+    SUTURE_CHECK(check_image(memory, wine.image));
+    return std::make_unique<Process>(std::move(memory), std::move(wine), StoppedThreads::of(only));
 }
 
 ProcessList list_processes() {

@@ -19,6 +19,11 @@ namespace suture::loader {
 /// program); target_not_pe.
 Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid);
 
+struct StoppedThread;
+/// The same for a process whose only thread this one has attached to and stopped: it stands still until the Target
+/// ends, whatever is done to it. Errors, with which it stays attached to: target_gone, target_not_pe.
+Result<std::unique_ptr<target::Target>> open_held_process(const StoppedThread& only);
+
 /// The processes of this machine.
 struct ProcessList {
     std::vector<std::uint64_t> pids; ///< of those that may be accessed and run a PE image, ascending

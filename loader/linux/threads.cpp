@@ -106,6 +106,12 @@ Result<StoppedThreads> StoppedThreads::one(std::uint64_t pid, pid_t tid) {
     return stopped;
 }
 
+StoppedThreads StoppedThreads::of(StoppedThread thread) {
+    StoppedThreads stopped(static_cast<std::uint64_t>(thread.tid));
+    stopped.threads_.push_back(std::move(thread));
+    return stopped;
+}
+
 bool StoppedThreads::release() {
     /// For the end of one thread, once its process was killed.
     constexpr std::chrono::milliseconds kEnd{200};

@@ -28,6 +28,11 @@ class StoppedThreads {
     /// One thread; empty if it ended, or does not stop by itself. Errors: target_stop_failed.
     static Result<StoppedThreads> one(std::uint64_t pid, pid_t tid);
 
+    /// The only thread of its process, which is attached to and stopped already.
+    static StoppedThreads of(StoppedThread thread);
+    /// None.
+    static StoppedThreads none(std::uint64_t pid) { return StoppedThreads(pid); }
+
     StoppedThreads(StoppedThreads&& other) noexcept : pid_(other.pid_), threads_(std::exchange(other.threads_, {})) {}
     StoppedThreads& operator=(StoppedThreads&&) = delete;
     ~StoppedThreads() { release(); }

@@ -38,6 +38,17 @@ Report decode(const siginfo_t& info) {
     return {Event::signal, number};
 }
 
+Seized seize_with(pid_t tid, std::uint64_t options) {
+    // Without TRACESYSGOOD a tracer's death during a stop at a system call would leave a SIGTRAP behind.
+    if (trace(PTRACE_SEIZE, tid, 0, number_argument(PTRACE_O_TRACESYSGOOD | options)))
+        return Seized::yes;
+    if (errno == ESRCH)
+        return Seized::gone;
+    const auto status = read_status(static_cast<std::uint64_t>(tid));
+    const bool dead = !status || status->state == 'Z' || status->state == 'X';
+    return dead ? Seized::gone : Seized::refused;
+}
+
 /// Looks before the first pause: most stops take some 20 us.
 constexpr int kQuickLooks = 100;
 
@@ -52,14 +63,11 @@ void pause_after(int looks) {
 } // namespace
 
 Seized seize(pid_t tid) {
-    // Without TRACESYSGOOD a tracer's death during a stop at a system call would leave a SIGTRAP behind.
-    if (trace(PTRACE_SEIZE, tid, 0, number_argument(PTRACE_O_TRACESYSGOOD)))
-        return Seized::yes;
-    if (errno == ESRCH)
-        return Seized::gone;
-    const auto status = read_status(static_cast<std::uint64_t>(tid));
-    const bool dead = !status || status->state == 'Z' || status->state == 'X';
-    return dead ? Seized::gone : Seized::refused;
+    return seize_with(tid, 0);
+}
+
+Seized seize_to_start(pid_t tid) {
+    return seize_with(tid, PTRACE_O_EXITKILL);
 }
 
 bool interrupt(pid_t tid) {
@@ -91,6 +99,10 @@ bool resume(pid_t tid, int number) {
 
 bool resume_to_call(pid_t tid, int number) {
     return trace(PTRACE_SYSCALL, tid, 0, number_argument(static_cast<std::uint64_t>(number)));
+}
+
+bool stay_held(pid_t tid) {
+    return trace(PTRACE_LISTEN, tid, 0, nullptr);
 }
 
 void bury(pid_t tid) {

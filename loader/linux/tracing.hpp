@@ -34,6 +34,8 @@ enum class Seized { yes, gone, refused };
 
 /// Attaches; the thread runs on. Without PTRACE_O_EXITKILL, so that it also runs on when this process dies.
 Seized seize(pid_t tid);
+/// The same for a program that is being started, which ends if this process dies.
+Seized seize_to_start(pid_t tid);
 /// Asks an attached thread to stop; report() tells when it has. False if it is gone.
 bool interrupt(pid_t tid);
 /// Waits for what an attached thread does next.
@@ -42,6 +44,8 @@ Report report(pid_t tid, Deadline deadline);
 bool detach(pid_t tid, int number);
 bool resume(pid_t tid, int number);
 bool resume_to_call(pid_t tid, int number);
+/// Of one that is held: it stays so until a SIGCONT, and tells of that.
+bool stay_held(pid_t tid);
 /// Takes the thread's end off the kernel, so that its process can end.
 void bury(pid_t tid);
 

@@ -129,6 +129,13 @@ Result<WineProcess> find_wine_process(const Memory& memory, const std::vector<Ma
                                     : "has no process environment block, or it is just starting"));
 }
 
+std::optional<Va> environment_block_of(const Memory& memory, Va at) {
+    if (!is_page(at.value) || memory.value<std::uint64_t>(at + kTebSelf) != at.value)
+        return std::nullopt;
+    const auto peb = memory.value<std::uint64_t>(at + kTebPeb);
+    return peb && is_page(*peb) ? std::optional(Va{*peb}) : std::nullopt;
+}
+
 std::optional<ThreadBlock> read_thread_block(const Memory& memory, const WineLayout& layout, Va at) {
     Teb teb;
     if (at.value == 0 || !memory.read(at, teb) || word(teb, kTebSelf) != at.value)

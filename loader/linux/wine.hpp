@@ -52,4 +52,13 @@ std::optional<target::ThreadState> thread_state(const Memory& memory, const Wine
 /// The loader's list, in load order. Errors: target_not_pe, target_read_failed.
 Result<std::vector<target::Module>> list_modules(const Memory& memory, Va peb, const std::vector<MapEntry>& maps);
 
+/// True once the process's loader has run code of a module, or is about to. Until then nothing but the loader's own
+/// code, in ntdll, has run; and all that the program asks for by its imports is loaded and bound when this becomes
+/// true.
+bool any_module_has_begun(const Memory& memory, Va peb);
+/// Names of those modules; nothing if what is found is no list.
+std::optional<std::vector<std::string>> modules_that_have_begun(const Memory& memory, Va peb);
+/// The process environment block that the thread environment block at `at` names, or nothing.
+std::optional<Va> environment_block_of(const Memory& memory, Va at);
+
 } // namespace suture::loader

@@ -65,11 +65,17 @@ refused() { # CODE COMMAND [ARGUMENT...]
   reason=$1; shift
   case " $codes " in *" $reason "*) ;; *) fail "$reason is not declared" ;; esac
   tool=suture
-  for word in "$@"; do case $word in patchgen | */patchgen) tool=patchgen ;; esac; done
+  json=--json=-
+  for word in "$@"; do
+    case $word in
+    patchgen | */patchgen) tool=patchgen ;;
+    --) json= ;; # what comes last is another program's: the caller asks for JSON itself
+    esac
+  done
   wanted=$(promised "$reason" "$tool")
   [ -n "$wanted" ] || fail "docs/refusals.md says nothing of $reason from $tool"
   echo "\$ $*" >>log
-  code=0; "$@" --json=- >out 2>&1 </dev/null || code=$?
+  code=0; "$@" ${json:+"$json"} >out 2>&1 </dev/null || code=$?
   cat out >>log
   case " $wanted " in *" $code "*) ;; *) fail "exit code $code, promised is $wanted, from: $*" ;; esac
   grep -qF -e "\"code\": \"$reason\"" out || fail "no $reason from: $*"

@@ -3,6 +3,10 @@
 #include <elf.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
 namespace suture::loader::arch {
 
 const Machine kMachine = Machine::x64;
@@ -48,6 +52,31 @@ Registers with_restart(const Registers& registers) {
     case Restart::none:
         break;
     }
+    value.orig_rax = kNoCall;
+    return wrapped(value);
+}
+
+bool is_exit(const Registers& registers) {
+    const user_regs_struct value = native(registers);
+    // The kernel fills rax with this error until the call has been made.
+    return value.orig_rax == SYS_exit_group && static_cast<long long>(value.rax) == -ENOSYS;
+}
+
+Registers with_exit_code(const Registers& at_exit, int code) {
+    user_regs_struct value = native(at_exit);
+    value.rdi = static_cast<unsigned long long>(code);
+    return wrapped(value);
+}
+
+std::optional<Registers> with_exit(const Registers& stopped, ByteView before_ip, int code) {
+    constexpr std::array<std::uint8_t, kCallSize> kSystemCall = {0x0f, 0x05};
+    if (before_ip.size() < kCallSize ||
+        !std::ranges::equal(*before_ip.slice(before_ip.size() - kCallSize, kCallSize), kSystemCall))
+        return std::nullopt;
+    user_regs_struct value = native(stopped);
+    value.rip -= kCallSize;
+    value.rax = SYS_exit_group;
+    value.rdi = static_cast<unsigned long long>(code);
     value.orig_rax = kNoCall;
     return wrapped(value);
 }
