@@ -265,7 +265,8 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
 
     for (std::size_t i = known; i < plan.prepared.functions.size(); ++i) {
         SUTURE_TRY(auto writes, site_writes(plan.prepared, i));
-        std::ranges::move(writes, std::back_inserter(plan.sites));
+        const bool running = plan.prepared.functions[i].site.needs_no_stop();
+        std::ranges::move(writes, std::back_inserter(running ? plan.page_sites : plan.sites));
     }
     plan.committed = plan.prepared;
     plan.committed.phase = Phase::live;

@@ -32,7 +32,9 @@ struct Plan {
     std::vector<target::Mapping> mappings;
     /// 1b. Instead of a fresh block: pages of the existing one with the new functions' stubs and continuations added.
     std::vector<target::Mapping> replacements;
-    /// 2. Sites, in order, while the threads are stopped.
+    /// 2. Sites that no thread can be inside of: put down by whole pages while threads run.
+    std::vector<SiteWrite> page_sites;
+    /// 2b. The other sites, in order, while the threads are stopped.
     std::vector<SiteWrite> sites;
     /// 3. The commit: one operation that puts the new cells and the new ledger in force.
     target::Mapping commit;

@@ -36,14 +36,12 @@ Error not_quiescent(const std::vector<Busy>& busy, unsigned attempts) {
 
 } // namespace
 
-void forbid_sites(std::vector<Forbidden>& forbidden, const Ledger& ledger, std::size_t first_function) {
-    for (std::size_t i = first_function; i < ledger.functions.size(); ++i) {
-        const isa::Site& site = ledger.functions[i].site;
-        const std::string name = fmt::format("the entry of {}+0x{:x}", ledger.module, site.entry.value);
-        forbidden.push_back({{address(ledger, site.entry), site.entry_size}, name, Forbidden::Rule::no_ip_inside});
-        if (site.uses_pad())
-            forbidden.push_back({{address(ledger, site.pad), isa::Isa::kPadSize}, name, Forbidden::Rule::no_ip_inside});
-    }
+void forbid_sites(std::vector<Forbidden>& forbidden, const Ledger& ledger, std::span<const SiteWrite> writes) {
+    for (const SiteWrite& write : writes)
+        forbidden.push_back({{write.at, write.after.size()},
+                             fmt::format("the entry of {}+0x{:x}", ledger.module,
+                                         ledger.functions[write.function].site.entry.value),
+                             Forbidden::Rule::no_ip_inside});
 }
 
 void forbid_bodies(std::vector<Forbidden>& forbidden, const Ledger& ledger, const Ledger& next,

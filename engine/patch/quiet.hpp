@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/patch/ledger.hpp"
+#include "engine/patch/plan.hpp"
 #include "engine/patch/quiescence.hpp"
 #include "engine/patch/transaction.hpp"
 
@@ -8,8 +9,8 @@
 
 namespace suture::patch {
 
-/// Ranges that a site's write changes.
-void forbid_sites(std::vector<Forbidden>& forbidden, const Ledger& ledger, std::size_t first_function);
+/// Ranges that writes to sites of `ledger` change while threads are stopped.
+void forbid_sites(std::vector<Forbidden>& forbidden, const Ledger& ledger, std::span<const SiteWrite> writes);
 /// Code that runs under `ledger.active` and no longer under `sequence`. `names` are those of the ledger's functions by
 /// entry, as far as they are known.
 struct FunctionName {

@@ -23,6 +23,12 @@ Result<Bytes> read_bytes(Target& target, Va at, std::uint64_t size) {
     return bytes;
 }
 
+Result<void> Target::read(std::span<const Reading> readings) {
+    for (const Reading& one : readings)
+        SUTURE_CHECK(read(one.at, one.into));
+    return {};
+}
+
 Result<void> Target::replace(const Mapping& mapping) {
     SUTURE_TRY(const auto staged, stage({&mapping, 1}));
     return replace(*staged);

@@ -33,6 +33,12 @@ struct Region {
     bool executable = false;
 };
 
+/// Memory to be read, and where to.
+struct Reading {
+    Va at;
+    std::span<std::uint8_t> into;
+};
+
 /// What lies under mapped pages.
 enum class Backing : std::uint8_t {
     /// What nobody can change any more, where the system can do that; processes may share it. read_write pages are
@@ -103,6 +109,9 @@ class Target {
     virtual Result<std::vector<Region>> regions() = 0;
     /// Fills `into` completely or fails. Error: target_read_failed.
     virtual Result<void> read(Va at, std::span<std::uint8_t> into) = 0;
+
+    /// Fills all of them or fails, with as few system calls as it can. Error: target_read_failed.
+    virtual Result<void> read(std::span<const Reading> readings);
 
     /// Maps fresh pages, all of them or none; what is there already is never touched. The pages appear with their
     /// content and are never writable from inside the target unless read_write is asked for. May be called while

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace suture::loader {
 
@@ -73,6 +74,28 @@ bool Memory::read(Va at, std::span<std::uint8_t> into) const {
             return false;
         into = into.subspan(static_cast<std::size_t>(got));
         at = at + static_cast<std::uint64_t>(got);
+    }
+    return true;
+}
+
+bool Memory::read(std::span<const target::Reading> readings) const {
+    constexpr std::size_t kMost = 1024; // IOV_MAX
+    std::vector<iovec> local, remote;
+    while (!readings.empty()) {
+        const auto some = readings.first(std::min(kMost, readings.size()));
+        readings = readings.subspan(some.size());
+        local.clear();
+        remote.clear();
+        std::size_t wanted = 0;
+        for (const target::Reading& one : some) {
+            local.push_back({one.into.data(), one.into.size()});
+            remote.push_back({remote_pointer(one.at), one.into.size()});
+            wanted += one.into.size();
+        }
+        const ssize_t got = ::process_vm_readv(static_cast<pid_t>(pid_), local.data(), local.size(), remote.data(),
+                                               remote.size(), 0);
+        if (got < 0 || static_cast<std::size_t>(got) != wanted)
+            return false;
     }
     return true;
 }

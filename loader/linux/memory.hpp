@@ -3,6 +3,7 @@
 #include "engine/core/address.hpp"
 #include "engine/core/byte_view.hpp"
 #include "engine/core/result.hpp"
+#include "engine/target/target.hpp"
 
 #include <array>
 #include <cstdint>
@@ -40,6 +41,8 @@ class Memory {
 
     /// All or nothing; no allocation. False where the pages are not mapped or not readable.
     bool read(Va at, std::span<std::uint8_t> into) const;
+    /// The same of many places.
+    bool read(std::span<const target::Reading> readings) const;
     template <class T>
     requires std::is_trivially_copyable_v<T> std::optional<T> value(Va at)
     const {

@@ -59,6 +59,7 @@ class Process final : public target::Target {
     Result<std::vector<target::Module>> modules() override;
     Result<std::vector<target::Region>> regions() override;
     Result<void> read(Va at, std::span<std::uint8_t> into) override;
+    Result<void> read(std::span<const target::Reading> readings) override;
     Result<void> map(std::span<const target::Mapping> mappings) override;
     Result<std::unique_ptr<target::Staged>> stage(std::span<const target::Mapping> mappings) override;
     using Target::replace;
@@ -128,6 +129,13 @@ Result<void> Process::read(Va at, std::span<std::uint8_t> into) {
         return {};
     SUTURE_CHECK(memory_.check_alive());
     return fail(Code::target_read_failed, fmt::format("{} bytes at 0x{:x}", into.size(), at.value));
+}
+
+Result<void> Process::read(std::span<const target::Reading> readings) {
+    SUTURE_CHECK(memory_.check_alive());
+    if (memory_.read(readings))
+        return {};
+    return Target::read(readings); // says which
 }
 
 Result<void> Process::map(std::span<const target::Mapping> mappings) {

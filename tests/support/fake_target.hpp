@@ -56,6 +56,7 @@ class FakeTarget : public target::Target {
     std::uint64_t page_size() const override { return kPage; }
     Result<std::vector<target::Module>> modules() override;
     Result<std::vector<target::Region>> regions() override;
+    using Target::read;
     Result<void> read(Va at, std::span<std::uint8_t> into) override;
     Result<void> map(std::span<const target::Mapping> mappings) override;
     Result<std::unique_ptr<target::Staged>> stage(std::span<const target::Mapping> mappings) override;

@@ -28,6 +28,7 @@ class CodeInMemory : public target::Target {
     std::uint64_t page_size() const override { return 4096; }
     Result<std::vector<target::Module>> modules() override { return loaded; }
     Result<std::vector<target::Region>> regions() override { return std::vector<target::Region>{}; }
+    using Target::read;
     Result<void> read(Va at, std::span<std::uint8_t> into) override {
         ++reads;
         if (gone)

@@ -1,0 +1,137 @@
+#include "engine/patch/job.hpp"
+#include "engine/patch/verification.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace suture::patch {
+
+namespace {
+
+bool is_loaded(std::span<const target::Module> modules, Va base, std::string_view name) {
+    return std::ranges::any_of(modules, [&](const target::Module& one) {
+        return one.range.begin == base && target::same_file_name(one.name, name);
+    });
+}
+
+/// Why what was expected is not there.
+Error difference(target::Target& target, const Job& job, const Expected& expected) {
+    if (const auto modules = target.modules()) {
+        if (!is_loaded(*modules, job.module.range.begin, job.module.name))
+            return Error(Code::module_not_loaded, "it was unloaded during the operation");
+        if (expected.what == Expected::What::provider && !is_loaded(*modules, expected.at, expected.name))
+            return Error(Code::import_unavailable, fmt::format("{} was unloaded during the operation", expected.name));
+    }
+    switch (expected.what) {
+    case Expected::What::ledger:
+        return Error(Code::verification_failed, "its cells or its ledger are not those of this operation");
+    case Expected::What::provider:
+        return Error(Code::import_unavailable, fmt::format("{} changed during the operation", expected.name));
+    case Expected::What::headers:
+    case Expected::What::function:
+        break;
+    }
+    return Error(Code::identity_function_differs, "it changed during the operation")
+        .at(Rva{static_cast<std::uint32_t>(expected.at - job.module.range.begin)});
+}
+
+/// Reads everything at once, since threads may be waiting.
+Result<std::vector<Bytes>> read_all(target::Target& target, std::span<const VaRange> ranges) {
+    std::vector<Bytes> bytes;
+    std::vector<target::Reading> readings;
+    bytes.reserve(ranges.size());
+    for (const VaRange& range : ranges)
+        readings.push_back({range.begin, bytes.emplace_back(static_cast<std::size_t>(range.size))});
+    SUTURE_CHECK(target.read(readings));
+    return bytes;
+}
+
+/// Puts back what was in force; what cannot be put back is told.
+Result<void> take_back(target::Target& target, std::span<Job* const> jobs) {
+    Result<void> outcome;
+    for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
+        Ledger ledger = (*job)->plan.prepared;
+        if (check_in_force(target, ledger))
+            continue; // the commit did not take place
+        auto cells = commit_of(ledger, ledger.active);
+        auto back = cells ? target.replace(*cells) : std::unexpected(cells.error());
+        if (!back && outcome)
+            outcome = std::move(back);
+    }
+    return outcome;
+}
+
+} // namespace
+
+Result<void> check_expected(target::Target& target, const Job& job) {
+    std::vector<VaRange> ranges;
+    for (const Expected& expected : job.expected)
+        ranges.push_back({expected.at, expected.bytes.size()});
+    const auto found = read_all(target, ranges);
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+        const Expected& expected = job.expected[i];
+        if (found && (*found)[i] == expected.bytes)
+            continue;
+        if (!found) {
+            if (found.error().code() != Code::target_read_failed)
+                return std::unexpected(found.error());
+            Bytes one(expected.bytes.size());
+            if (target.read(expected.at, one) && one == expected.bytes)
+                continue;
+        }
+        return fail(in_module(difference(target, job, expected), job));
+    }
+    return {};
+}
+
+Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<Job> jobs) {
+    std::vector<const SiteWrite*> written;
+    const auto write_all = [&]() -> Result<void> {
+        for (Job& job : jobs)
+            for (const SiteWrite& write : job.plan.sites) {
+                job.sites_begun = true;
+                written.push_back(&write);
+                SUTURE_CHECK(stop.write_code(write.at, write.after));
+            }
+        std::vector<VaRange> ranges;
+        for (const SiteWrite* write : written)
+            ranges.push_back({write->at, write->after.size()});
+        SUTURE_TRY(const auto found, read_all(target, ranges));
+        for (std::size_t i = 0; i < written.size(); ++i)
+            if (found[i] != written[i]->after)
+                return fail(Code::verification_failed, "a site does not hold what was written");
+        return {};
+    };
+    const auto done = write_all();
+    if (done)
+        return {};
+    for (auto write = written.rbegin(); write != written.rend(); ++write)
+        if (auto back = stop.write_code((*write)->at, (*write)->before); !back)
+            return fail(Error(Code::needs_recover, back.error().detail()).caused_by(done.error()));
+    return done;
+}
+
+Result<void> commit(target::Target& target, std::span<Job> jobs, Report& report) {
+    std::vector<Job*> begun;
+    const auto commit_all = [&]() -> Result<void> {
+        const auto started = target.now();
+        for (Job& job : jobs) {
+            begun.push_back(&job);
+            job.commit_begun = true;
+            SUTURE_CHECK(target.replace(*job.commit));
+        }
+        report.commit = target.now() - started;
+        for (const Job* job : begun)
+            SUTURE_CHECK(check_in_force(target, job->plan.committed));
+        return {};
+    };
+    const auto done = commit_all();
+    if (done)
+        return {};
+    if (auto back = take_back(target, begun); !back)
+        return fail(Error(Code::needs_recover, back.error().detail()).caused_by(done.error()));
+    return done;
+}
+
+} // namespace suture::patch
