@@ -44,22 +44,27 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
 
     Ledger after = before;
     SUTURE_TRY(const target::Mapping commit, commit_of(after, sequence));
-    CodeMap map(target);
-    add_ledger_code(map, before);
-    std::vector<Forbidden> forbidden;
-    if (options.consistency == Consistency::quiescent)
-        forbid_bodies(forbidden, before, after, {});
+    SUTURE_TRY(const auto staged, target.stage({&commit, 1}));
     report.prepare = target.now() - started;
-    const auto switch_versions = [&](target::Stop&) -> Result<void> {
+    const auto switch_versions = [&]() -> Result<void> {
         SUTURE_CHECK(check_in_force(target, before));
         const auto committing = target.now();
-        auto done = target.replace(commit);
+        auto done = target.replace(*staged);
         report.commit = target.now() - committing;
         if (done || check_in_force(target, before))
             return done;
         return fail(Error(Code::needs_recover, "the commit was cut off").caused_by(done.error()));
     };
-    SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report, switch_versions));
+    if (options.consistency == Consistency::quiescent) {
+        CodeMap map(target);
+        add_ledger_code(map, before);
+        std::vector<Forbidden> forbidden;
+        forbid_bodies(forbidden, before, after, {});
+        SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report,
+                                [&](target::Stop&) { return switch_versions(); }));
+    } else {
+        SUTURE_CHECK(switch_versions());
+    }
     SUTURE_CHECK(verify_ledger(target, after));
     report.modules.push_back(
         {after.module, after.module_range.begin, redirected(after), sequence, sequence == 0 ? "baseline" : "patched"});
