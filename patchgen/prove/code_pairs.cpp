@@ -1,3 +1,4 @@
+#include "patchgen/program/parallel.hpp"
 #include "patchgen/prove/equivalence.hpp"
 #include "patchgen/prove/instruction.hpp"
 
@@ -101,31 +102,61 @@ Result<void> Equivalence::note_code(const Goal& goal, const Function& function, 
     return {};
 }
 
-Result<void> Equivalence::compare_code(const Function& function, Place entry, const Entries& entries) {
-    const Goal goal{function.range.begin, entry, Use::call, 0, &function, function.range.begin};
-    const std::uint32_t size = function.range.size;
-    const auto updated_code = updated_.image().content(function.range);
-    const auto code = overlay_.content(entry, size);
-    const pe::Section* section = overlay_.section_at(entry);
-    if (!updated_code || !code || !section || !section->executable())
-        return failed(goal, fmt::format("there is no code of {} bytes at {}", size, entry.text()));
+Result<void> Equivalence::compare_waiting() {
+    std::vector<CodePair> pairs;
+    pairs.swap(waiting_);
+    std::vector<Compared> compared(pairs.size());
+    program::for_each_index(pairs.size(), [&](std::size_t i) { compared[i] = compare_pair(pairs[i]); });
+    for (std::size_t i = 0; i < pairs.size(); ++i)
+        SUTURE_CHECK(take(pairs[i], compared[i]));
+    return {};
+}
+
+Result<void> Equivalence::take(const CodePair& pair, Compared& compared) {
+    if (compared.error)
+        return fail(std::move(*compared.error));
+    used_fields_.insert(compared.used_fields.begin(), compared.used_fields.end());
     Led led_to;
-    arm64::Registers different = 0;
-    if (is_arm64_)
-        SUTURE_CHECK(compare_arm64_instructions(function, entry, *updated_code, entries, led_to, different));
-    else
-        SUTURE_CHECK(compare_instructions(function, entry, *updated_code, *code, led_to));
-    return compare_tables(function, entry, led_to, different);
+    for (const Compared::Meeting& meeting : compared.meetings) {
+        if (!pair.function->jump_tables.empty() && !meeting.is_possible)
+            led_to.emplace_back(meeting.goal.updated, meeting.goal.place);
+        if (!meeting.is_table)
+            follow(meeting.goal, meeting.may_be_end);
+    }
+    return compare_tables(*pair.function, pair.entry, led_to, 0);
+}
+
+Equivalence::Compared Equivalence::compare_pair(const CodePair& pair) const {
+    const Function& function = *pair.function;
+    const auto updated_code = updated_.image().content(function.range);
+    const auto code = overlay_.content(pair.entry, function.range.size);
+    const pe::Section* section = overlay_.section_at(pair.entry);
+    Compared compared;
+    auto result = updated_code && code && section && section->executable()
+                      ? compare_instructions(function, pair.entry, *updated_code, *code, compared)
+                      : no_code(function, pair.entry);
+    if (!result)
+        compared.error = std::move(result).error();
+    return compared;
+}
+
+std::unexpected<Error> Equivalence::no_code(const Function& function, Place entry) const {
+    return failed({function.range.begin, entry, Use::call, 0, &function, function.range.begin},
+                  fmt::format("there is no code of {} bytes at {}", function.range.size, entry.text()));
+}
+
+/// Something outside of it that the code of a function leads to.
+void Equivalence::meet(const Goal& goal, Compared& compared) const {
+    const bool is_table = table_at(*goal.referrer, goal.updated) != nullptr;
+    compared.meetings.push_back({goal, is_table, !is_table && may_be_an_end(goal), false});
 }
 
 Result<void> Equivalence::compare_instructions(const Function& function, Place entry, ByteView updated_code,
-                                               ByteView code, Led& led_to) {
+                                               ByteView code, Compared& compared) const {
     Goal goal{{}, {}, Use::address, 0, &function, {}};
     const Rva begin = function.range.begin;
-    const auto meet = [&](Rva updated, Place place, Use use, std::uint32_t access_size) {
-        led_to.emplace_back(updated, place);
-        if (!table_at(function, updated))
-            follow({updated, place, use, access_size, &function, goal.at, 0, false, !entry.in_package});
+    const auto leads = [&](Rva updated, Place place, Use use, std::uint32_t access_size) {
+        meet({updated, place, use, access_size, &function, goal.at, 0, false, !entry.in_package}, compared);
     };
     const auto relocations = updated_.relocations();
     auto relocation = std::ranges::lower_bound(relocations, begin, {}, &pe::Relocation::at);
@@ -152,7 +183,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
             // What cannot be decoded cannot be checked where it is new; where it is old, every byte must be as it was.
             if (entry.in_package || *updated_code.from(offset) != *code.from(offset))
                 return failed(goal, "code that cannot be decoded");
-            follow_possible(function, entry, updated_code, offset);
+            meet_possible(function, entry, updated_code, offset, compared);
             return {};
         }
         if (!same_instruction(*ours, *updated_code.slice(offset, ours->length), *code.from(offset)))
@@ -171,12 +202,12 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
                 return failed(goal, fmt::format("a reference of {} leads nowhere", (entry + offset).text()));
             const Rva updated{static_cast<std::uint32_t>(target)};
             if (entry.in_package)
-                used_fields_.insert(entry.rva + at);
+                compared.used_fields.push_back(entry.rva + at);
             const bool stays = field.use == Use::jump && function.range.contains(updated) && updated != begin;
             if (stays && *place != entry + (updated - begin))
                 return failed(goal, fmt::format("a branch within the function leads to {}", place->text()));
             if (!stays)
-                meet(updated, *place, field.use, field.access_size);
+                leads(updated, *place, field.use, field.access_size);
         }
         while (relocation != relocations.end() && relocation->at < goal.at)
             ++relocation;
@@ -187,9 +218,9 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
             if (!updated || !place || at + 8 > offset + ours->length)
                 return failed(goal, fmt::format("the pointer at {} leads nowhere", (entry + at).text()));
             if (entry.in_package)
-                used_fields_.insert(entry.rva + at);
+                compared.used_fields.push_back(entry.rva + at);
             fields.push_back({{at}, 8});
-            meet(*updated, *place, Use::address, 0);
+            leads(*updated, *place, Use::address, 0);
         }
         while (reference != function.references.end() && reference->instruction < offset)
             ++reference;
@@ -201,9 +232,9 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
             if (reference->size != 4 || !place || reference->offset + 4 > offset + ours->length)
                 return failed(goal, "an image-relative reference of an unusual form");
             if (entry.in_package)
-                used_fields_.insert(entry.rva + reference->offset);
+                compared.used_fields.push_back(entry.rva + reference->offset);
             fields.push_back({{reference->offset}, 4});
-            meet(reference->target, *place, reference->use, reference->access_size);
+            leads(reference->target, *place, reference->use, reference->access_size);
         }
         for (std::uint32_t i = offset; i < offset + ours->length; ++i) {
             const bool is_field = std::ranges::any_of(fields, [&](RvaRange field) { return field.contains(Rva{i}); });
@@ -217,8 +248,10 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
 }
 
 /// Behind what cannot be decoded any byte may begin an instruction that refers to something.
-void Equivalence::follow_possible(const Function& function, Place entry, ByteView code, std::uint32_t from) {
+void Equivalence::meet_possible(const Function& function, Place entry, ByteView code, std::uint32_t from,
+                                Compared& compared) const {
     const Rva begin = function.range.begin;
+    const auto add = [&](const Goal& goal) { compared.meetings.push_back({goal, false, may_be_an_end(goal), true}); };
     for (std::uint32_t offset = from; offset < code.size(); ++offset) {
         const auto step = decode(*code.from(offset));
         if (!step || !step->distance)
@@ -235,7 +268,7 @@ void Equivalence::follow_possible(const Function& function, Place entry, ByteVie
         const bool is_something =
             updated_.function_at(updated) || updated_.import_at(updated) || updated_.data_at(updated);
         if (place && is_something && !function.range.contains(updated))
-            follow({updated, *place, field.use, field.access_size, &function, begin + offset});
+            add({updated, *place, field.use, field.access_size, &function, begin + offset});
     }
 }
 

@@ -10,6 +10,8 @@ using program::Use;
 
 namespace {
 
+/// Most pairs of functions that are compared side by side: what they lead to is in memory at the same time.
+constexpr std::size_t kMostWaiting = 4096;
 constexpr arm64::Registers kStubRegister = 1u << 16; // the stub of a redirected function jumps through it
 
 bool same_text_without_case(std::string_view a, std::string_view b) {
@@ -50,14 +52,17 @@ Result<void> Equivalence::prove(const Goal& goal) {
 }
 
 void Equivalence::follow(const Goal& goal) {
-    if (may_be_an_end(goal))
+    follow(goal, may_be_an_end(goal));
+}
+
+void Equivalence::follow(const Goal& goal, bool may_be_end) {
+    if (may_be_end)
         return put_off_.push_back(goal);
     // What is found of a goal does not depend on who has it, and holds whenever it is looked at again.
     constexpr std::uint32_t kSizes = 1u << 24;
     const std::uint64_t form = std::uint64_t{goal.place.in_package} | std::uint64_t{goal.goes_on} << 1 |
                                std::uint64_t{static_cast<std::uint8_t>(goal.use)} << 2 |
-                               std::uint64_t{goal.of_baseline} << 7 |
-                               std::uint64_t{goal.access_size} << 8;
+                               std::uint64_t{goal.of_baseline} << 7 | std::uint64_t{goal.access_size} << 8;
     if (goal.access_size >= kSizes || followed_.insert({std::uint64_t{goal.updated.value} << 32 | goal.place.rva.value,
                                                         std::uint64_t{goal.different} << 32 | form}))
         goals_.push_back(goal);
@@ -66,7 +71,11 @@ void Equivalence::follow(const Goal& goal) {
 }
 
 Result<void> Equivalence::run() {
-    while (!goals_.empty()) {
+    while (!goals_.empty() || !waiting_.empty()) {
+        if (goals_.empty() || waiting_.size() >= kMostWaiting) {
+            SUTURE_CHECK(compare_waiting());
+            continue;
+        }
         const Goal goal = goals_.front();
         goals_.pop_front();
         SUTURE_CHECK(settle(goal));
@@ -189,7 +198,12 @@ Result<void> Equivalence::settle_code(const Goal& goal, const program::Function&
         more |= added || (different & ~way->second) != 0;
         way->second |= different;
     }
-    return more ? compare_code(function, entry, pair->second) : Result<void>();
+    if (!more)
+        return {};
+    if (is_arm64_)
+        return compare_arm64_code(function, entry, pair->second);
+    waiting_.push_back({&function, entry});
+    return {};
 }
 
 } // namespace suture::prove

@@ -64,9 +64,11 @@ class Equivalence {
 
   private:
     std::unexpected<Error> failed(const Goal& goal, std::string detail) const;
+    std::unexpected<Error> no_code(const program::Function& function, Place entry) const;
     Result<void> run();
     /// Puts a goal in line, unless one like it has been there.
     void follow(const Goal& goal);
+    void follow(const Goal& goal, bool may_be_end);
     Result<void> settle(const Goal& goal);
     Result<void> settle_code(const Goal& goal, const program::Function& function);
     Result<void> settle_import(const Goal& goal, const pe::ImportSlot& slot);
@@ -89,12 +91,36 @@ class Equivalence {
         std::set<std::uint32_t> taken; ///< offsets whose address has been met
     };
 
-    /// Code of an updated function and of what stands for it.
-    Result<void> compare_code(const program::Function& function, Place entry, const Entries& entries);
+    /// x64 code that waits for being compared: of an updated function, and what stands for it.
+    struct CodePair {
+        const program::Function* function;
+        Place entry;
+    };
+    /// What the comparison of such a pair found. It depends on the images alone: pairs are compared side by side.
+    struct Compared {
+        struct Meeting {
+            Goal goal;
+            bool is_table = false;    ///< of the function itself: compared as a whole
+            bool may_be_end = false;  ///< see may_be_an_end()
+            bool is_possible = false; ///< of bytes that are perhaps no instruction
+        };
+        std::vector<Meeting> meetings; ///< where its code leads to outside of it, in order
+        std::vector<Rva> used_fields;
+        std::optional<Error> error;
+    };
+    /// Compares the code that waits, and takes what was found in the order in which it came.
+    Result<void> compare_waiting();
+    Result<void> take(const CodePair& pair, Compared& compared);
+    Compared compare_pair(const CodePair& pair) const;
+
+    /// Arm64: code of an updated function and of what stands for it.
+    Result<void> compare_arm64_code(const program::Function& function, Place entry, const Entries& entries);
     Result<void> note_code(const Goal& goal, const program::Function& function, Place entry);
     Result<void> compare_instructions(const program::Function& function, Place entry, ByteView updated_code,
-                                      ByteView code, Led& led_to);
-    void follow_possible(const program::Function& function, Place entry, ByteView code, std::uint32_t from);
+                                      ByteView code, Compared& compared) const;
+    void meet_possible(const program::Function& function, Place entry, ByteView code, std::uint32_t from,
+                       Compared& compared) const;
+    void meet(const Goal& goal, Compared& compared) const;
     Result<void> compare_arm64_instructions(const program::Function& function, Place entry, ByteView updated_code,
                                             const Entries& entries, Led& led_to, arm64::Registers& different);
     Result<void> compare_tables(const program::Function& function, Place entry, const Led& led_to,
@@ -121,6 +147,7 @@ class Equivalence {
     std::map<Rva, const program::JumpTable*> tables_;       ///< of the updated image by begin
     std::set<Rva> patches_;                                 ///< entries of replacements in the package
     std::deque<Goal> goals_;
+    std::vector<CodePair> waiting_;
     KeySet followed_;
     std::vector<Goal> put_off_;
     std::vector<Goal> behind_; ///< what may go on there, to be looked at when it is known what begins there

@@ -12,6 +12,17 @@ using program::Function;
 using program::JumpTable;
 using program::Use;
 
+Result<void> Equivalence::compare_arm64_code(const Function& function, Place entry, const Entries& entries) {
+    const auto updated_code = updated_.image().content(function.range);
+    const pe::Section* section = overlay_.section_at(entry);
+    if (!updated_code || !overlay_.content(entry, function.range.size) || !section || !section->executable())
+        return no_code(function, entry);
+    Led led_to;
+    arm64::Registers different = 0;
+    SUTURE_CHECK(compare_arm64_instructions(function, entry, *updated_code, entries, led_to, different));
+    return compare_tables(function, entry, led_to, different);
+}
+
 Result<void> Equivalence::compare_arm64_instructions(const Function& function, Place entry, ByteView updated_code,
                                                      const Entries& entries, Led& led_to, arm64::Registers& different) {
     const auto updated_word = [&](Rva rva) {
