@@ -1,4 +1,5 @@
 #include "patchgen/program/parallel.hpp"
+#include "patchgen/prove/content.hpp"
 #include "patchgen/prove/equivalence.hpp"
 #include "patchgen/prove/instruction.hpp"
 
@@ -23,9 +24,9 @@ const JumpTable* table_at(const Function& function, Rva at) {
 }
 
 /// Where the data ends that lies at `offset` of a function which is understood, and that its own code reads; `offset`
-/// where there is none.
-std::uint32_t behind_data(const Function& function, std::uint32_t offset) {
-    const auto next = std::ranges::lower_bound(function.instructions, offset);
+/// where there is none. `next`: the first instruction from there on.
+std::uint32_t behind_data(const Function& function, std::uint32_t offset,
+                          std::vector<std::uint32_t>::const_iterator next) {
     if (!function.decoded || (next != function.instructions.end() && *next == offset))
         return offset;
     std::uint32_t end = next != function.instructions.end() ? *next : function.range.size;
@@ -128,12 +129,12 @@ Result<void> Equivalence::take(const CodePair& pair, Compared& compared) {
 
 Equivalence::Compared Equivalence::compare_pair(const CodePair& pair) const {
     const Function& function = *pair.function;
-    const auto updated_code = updated_.image().content(function.range);
-    const auto code = overlay_.content(pair.entry, function.range.size);
+    const Content updated_code(updated_.image(), function.range);
+    const Content code(overlay_, pair.entry, function.range.size);
     const pe::Section* section = overlay_.section_at(pair.entry);
     Compared compared;
-    auto result = updated_code && code && section && section->executable()
-                      ? compare_instructions(function, pair.entry, *updated_code, *code, compared)
+    auto result = updated_code.bytes() && code.bytes() && section && section->executable()
+                      ? compare_instructions(function, pair.entry, *updated_code.bytes(), *code.bytes(), compared)
                       : no_code(function, pair.entry);
     if (!result)
         compared.error = std::move(result).error();
@@ -161,6 +162,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
     const auto relocations = updated_.relocations();
     auto relocation = std::ranges::lower_bound(relocations, begin, {}, &pe::Relocation::at);
     auto reference = function.references.begin();
+    auto next_instruction = function.instructions.begin();
     std::vector<RvaRange> fields; // of the instruction that hold addresses: offsets from the entry
 
     for (std::uint32_t offset = 0; offset < updated_code.size();) {
@@ -171,7 +173,9 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
                 ++relocation;
             continue;
         }
-        if (const std::uint32_t behind = behind_data(function, offset); behind != offset) {
+        while (next_instruction != function.instructions.end() && *next_instruction < offset)
+            ++next_instruction;
+        if (const std::uint32_t behind = behind_data(function, offset, next_instruction); behind != offset) {
             // Data that code of this function reads, such as the indices of a switch with two tables.
             if (*updated_code.slice(offset, behind - offset) != *code.slice(offset, behind - offset))
                 return failed(goal, fmt::format("the data within it differs from that at {}", (entry + offset).text()));
@@ -236,7 +240,9 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
             fields.push_back({{reference->offset}, 4});
             leads(reference->target, *place, reference->use, reference->access_size);
         }
-        for (std::uint32_t i = offset; i < offset + ours->length; ++i) {
+        const bool equal = std::equal(updated_code.begin() + offset, updated_code.begin() + offset + ours->length,
+                                      code.begin() + offset);
+        for (std::uint32_t i = offset; !equal && i < offset + ours->length; ++i) {
             const bool is_field = std::ranges::any_of(fields, [&](RvaRange field) { return field.contains(Rva{i}); });
             if (!is_field && updated_code[i] != code[i])
                 return failed(goal, fmt::format("byte 0x{:02x} in the updated image, 0x{:02x} at {}", updated_code[i],

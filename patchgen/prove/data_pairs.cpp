@@ -1,4 +1,5 @@
 #include "patchgen/program/address_words.hpp"
+#include "patchgen/prove/content.hpp"
 #include "patchgen/prove/equivalence.hpp"
 
 #include <fmt/format.h>
@@ -18,8 +19,8 @@ constexpr std::uint32_t kMaxPadding = 32;
 constexpr std::uint32_t kPiece = 1u << 20;
 
 bool all_zero(const program::Program& program, Rva at, std::uint32_t size) {
-    const auto bytes = program.image().content({at, size});
-    return bytes && std::ranges::all_of(*bytes, [](std::uint8_t byte) { return byte == 0; });
+    const Content content(program.image(), {at, size});
+    return content.bytes() && std::ranges::all_of(*content.bytes(), [](std::uint8_t byte) { return byte == 0; });
 }
 
 /// True if a word in `range` stands for an address: then it is no text, whatever its bytes are.
@@ -318,21 +319,27 @@ Result<void> Equivalence::compare_data(const Goal& goal, Rva updated, Place plac
         ++last_word;
     for (std::uint32_t done = 0; done < size;) {
         const std::uint32_t piece = std::min(kPiece, size - done);
-        auto ours = updated_.image().content({updated + done, piece});
-        auto theirs = overlay_.content(place + done, piece);
-        if (!ours || !theirs)
+        const Content our_content(updated_.image(), {updated + done, piece});
+        const Content their_content(overlay_, place + done, piece);
+        if (!our_content.bytes() || !their_content.bytes())
             return failed(goal, fmt::format("the data at 0x{:x} or at {} ends too soon", updated.value, place.text()));
+        if (std::ranges::equal(*our_content.bytes(), *their_content.bytes())) {
+            done += piece;
+            continue;
+        }
+        auto ours = our_content.bytes()->copy();
+        auto theirs = their_content.bytes()->copy();
         for (const std::uint32_t pointer : pointers)
             for (std::uint32_t i = std::max(pointer, done); i < std::min(pointer + 8, done + piece); ++i)
-                (*ours)[i - done] = (*theirs)[i - done] = 0;
+                ours[i - done] = theirs[i - done] = 0;
         for (auto word = first_word; word != last_word; ++word)
             for (std::uint32_t i = std::max(word->at - updated, done);
                  i < std::min((word->at - updated) + 4, done + piece); ++i)
-                (*ours)[i - done] = (*theirs)[i - done] = 0;
-        if (*ours != *theirs) {
-            const auto a = std::ranges::mismatch(*ours, *theirs).in1;
+                ours[i - done] = theirs[i - done] = 0;
+        if (ours != theirs) {
+            const auto a = std::ranges::mismatch(ours, theirs).in1;
             return failed(goal, fmt::format("the data at 0x{:x} and at {} differ at +0x{:x}", updated.value,
-                                            place.text(), done + static_cast<std::uint32_t>(a - ours->begin())));
+                                            place.text(), done + static_cast<std::uint32_t>(a - ours.begin())));
         }
         done += piece;
     }
