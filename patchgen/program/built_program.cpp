@@ -10,11 +10,13 @@
 #include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/orphans.hpp"
 #include "patchgen/program/pdb_symbols.hpp"
+#include "patchgen/program/sole_jumpers.hpp"
 #include "patchgen/program/type_information.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 #include <numeric>
 
 namespace suture::program {
@@ -228,9 +230,19 @@ void BuiltProgram::build_functions() {
                 landmarks.push_back(symbol.at);
     sort_unique(landmarks);
     const auto read_tables = [&](std::span<const std::size_t> indices) {
+        // GCC's cold parts have unwind data of their own, and may have no names. Most images have none.
+        std::once_flag once;
+        std::optional<SoleJumpers> jumpers;
+        const auto only_jumps_to = [&](std::size_t whole, std::size_t part) {
+            std::call_once(once, [&] {
+                jumpers.emplace(code_, std::initializer_list<std::span<const Rva>>{pointers_, exception_targets_});
+            });
+            return jumpers->has(whole, part);
+        };
         read_jump_tables(
             image_, relocations_, load_config_.guard_check_pointer, landmarks,
-            [this](std::size_t whole, std::size_t part) { return is_part(whole, part); }, indices, code_);
+            [&](std::size_t whole, std::size_t part) { return is_part(whole, part) || only_jumps_to(whole, part); },
+            indices, code_);
     };
     std::vector<std::size_t> indices(functions_.size());
     std::iota(indices.begin(), indices.end(), std::size_t{0});

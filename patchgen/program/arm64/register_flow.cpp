@@ -119,10 +119,11 @@ class Follower {
         for (int i = 0; i < kMaxPasses && states_.size() <= kMaxLabels; ++i) {
             found_ = {};
             left_with_.clear();
-            again_ = missed_ = false;
+            again_ = missed_ = waits_ = false;
             pass();
-            if (!again_)
+            if (!again_ && (!waits_ || gives_up_))
                 return states_.size() <= kMaxLabels;
+            gives_up_ = !again_;
         }
         return false;
     }
@@ -130,6 +131,7 @@ class Follower {
     void pass() {
         State state{};
         bool reachable = true;
+        bool waiting = false;
         for (std::uint32_t at = 0; at < size(); ++at) {
             const auto operation = steps_[at].operation;
             if (operation == Operation::invalid) {
@@ -145,12 +147,20 @@ class Follower {
                         merge_into(known, state, sets_);
                     state = known;
                 }
+                waiting = false;
             } else if (!reachable) {
                 if (operation == Operation::nop || operation == Operation::terminator)
                     continue;
                 missed_ = true;
                 if (reach_ == Reach::known_ways)
                     continue;
+                // A branch further on leads here, and has not been seen with what it brings along.
+                waiting |= label == kUnseen && !gives_up_;
+                if (waiting) {
+                    waits_ = true;
+                    waiting = !ends_flow(operation);
+                    continue;
+                }
                 state = unknown();
             } else if (label == kUnseen && !runs_on_behind_call(at)) {
                 see(at, state);
@@ -241,6 +251,8 @@ class Follower {
     RegisterFlow found_;
     bool again_ = false;
     bool missed_ = false;         ///< some code was not reached
+    bool waits_ = false;          ///< some of it for a branch that may yet lead there
+    bool gives_up_ = false;       ///< nothing else does: such branches lie in code that was not reached either
     std::uint32_t held_page_ = 0; ///< registers that have held a page
 };
 

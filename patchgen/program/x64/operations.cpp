@@ -143,8 +143,12 @@ DecodedStep step_of(const ZydisDecodedInstruction& instruction, const Operands& 
     if (instruction.mnemonic == ZYDIS_MNEMONIC_CDQE)
         step.dst = step.src = 0;
     step.operation = operation_of(instruction, operands, step);
-    if (step.operation == Operation::jump_register)
+    if (step.operation == Operation::jump_register) {
         step.src = step.dst;
+        // "x64 prolog and epilog", Microsoft Learn: an unwinder takes other jumps by register for ones within.
+        step.leaves = instruction.raw.rex.W != 0;
+    }
+    step.sets_flags = instruction.cpu_flags && (instruction.cpu_flags->modified & ZYDIS_CPUFLAG_CF) != 0;
     step.fill = is_fill_instruction(instruction);
     step.ends_flow = is_terminator(instruction);
     step.fails = step.ends_flow && instruction.mnemonic == ZYDIS_MNEMONIC_INT;

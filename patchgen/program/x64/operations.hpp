@@ -36,6 +36,8 @@ struct Step {
     bool fill = false;         ///< int3 or a NOP
     bool ends_flow = false;    ///< a terminator
     bool fails = false;        ///< __fastfail: compilers let code go on behind it that is never reached
+    bool leaves = false;       ///< of jump_register: with REX.W, as compilers mark the end of an epilogue
+    bool sets_flags = false;   ///< arithmetic ones
     bool jumps = false;        ///< a direct jump, conditional or not, to `target`
     bool above = false;        ///< JA: taken where greater
     bool above_or_equal = false;

@@ -27,13 +27,18 @@ struct Value {
         address,      ///< `at`
         entry,        ///< an entry of the table `at`
         destination,  ///< an entry of the table `at` with `base` added
+        computed,     ///< another result of addition
     };
     Kind kind = Kind::other;
     Rva at = {};
     Rva base = {};
     std::uint32_t load = 0; ///< of an entry: the step that loads it
+    bool supposed = false;  ///< of an address: a call does not return, or keeps it, or nothing reads it
 
     bool operator==(const Value&) const = default;
+    /// Compilers let the entries of a switch's table count from the table itself. By other ones, as people write them
+    /// with addresses of labels, one jump may serve several tables.
+    bool is_doubtful() const { return supposed && at != base; }
 };
 using Kind = Value::Kind;
 
@@ -66,10 +71,26 @@ constexpr std::uint16_t kVolatile = 0x0f07;
 Value merge(const Value& a, const Value& b) {
     if (a == b)
         return a;
+    if (Value sure = a; a.supposed != b.supposed) {
+        sure.supposed = b.supposed;
+        if (sure == b)
+            return a.supposed ? a : b;
+    }
     if (a.kind == Kind::image_base || b.kind == Kind::image_base || a.kind == Kind::perhaps_base ||
         b.kind == Kind::perhaps_base)
         return {.kind = Kind::perhaps_base};
     return {};
+}
+
+/// What the addition of an entry of a table makes.
+Value sum_of(const Value& entry, const Value& from) {
+    if (entry.kind != Kind::entry || (from.kind != Kind::address && from.kind != Kind::image_base))
+        return {.kind = Kind::computed};
+    return {.kind = Kind::destination,
+            .at = entry.at,
+            .base = from.kind == Kind::address ? from.at : Rva{},
+            .load = entry.load,
+            .supposed = entry.supposed || from.supposed};
 }
 
 /// Merges into `to`, and says whether it changed.
@@ -119,10 +140,11 @@ class Follower {
         for (int i = 0; i < kMaxPasses; ++i) {
             found_ = {};
             destinations_.clear();
-            again_ = false;
+            again_ = waits_ = false;
             pass();
-            if (!again_)
+            if (!again_ && (!waits_ || gives_up_))
                 return true;
+            gives_up_ = !again_;
         }
         return false;
     }
@@ -130,25 +152,62 @@ class Follower {
     void pass() {
         State state{};
         bool reachable = true;
+        bool waiting = false;
         for (std::size_t i = 0; i < steps_.size(); ++i) {
             const auto& step = steps_[i];
             const std::uint32_t label = labels_[step.offset];
             if (label >= kFirstKnown) {
                 State& known = at_labels_[label - kFirstKnown];
-                if (reachable)
-                    merge_into(known, state);
-                state = known;
+                if (reachable && runs_on_behind_call(i)) {
+                    state = behind_call(known, state);
+                } else {
+                    if (reachable)
+                        merge_into(known, state);
+                    state = known;
+                }
+                waiting = false;
             } else if (!reachable) {
                 if (reach_ == Reach::known_ways || step.fill)
                     continue;
+                // A jump further on leads here, and has not been seen with what it brings along.
+                waiting |= label == kMarked && !gives_up_;
+                if (waiting) {
+                    waits_ = true;
+                    waiting = !step.ends_flow;
+                    continue;
+                }
                 // The way on from a fast failure is never taken: that it is known is as good as anything.
                 if (!steps_[i - 1].fails)
                     state = unknown();
-            } else if (label == kMarked) {
+            } else if (label == kMarked && !runs_on_behind_call(i)) {
                 add_label(step.offset, state);
             }
             reachable = take(i, state);
         }
+    }
+
+    /// Whether the step in front of a label is a call, of which it is not known that it returns.
+    bool runs_on_behind_call(std::size_t index) const {
+        while (index > 0 && steps_[index - 1].fill)
+            --index;
+        return index > 0 && steps_[index - 1].operation == Operation::call;
+    }
+
+    /// What registers hold at a label that is jumped to, and stands behind a call. The jump of a compiler's switch
+    /// goes by one table on all ways that are ever gone: where the register with its address holds anything else
+    /// behind the call, the call does not return. So the address that jumps bring along is kept, on that condition.
+    State behind_call(const State& jumped, const State& returned) const {
+        State state = jumped;
+        merge_into(state, returned);
+        for (unsigned left = jumped.held(); left != 0; left &= left - 1) {
+            const auto reg = static_cast<std::size_t>(std::countr_zero(left));
+            Value value = jumped[reg];
+            if (value.kind != Kind::address || state[reg].kind != Kind::other || !hints_.looks_like_table(value.at))
+                continue;
+            value.supposed = true;
+            state.set(reg, value);
+        }
+        return state;
     }
 
     /// What registers hold where nothing is known to lead, but an exception may.
@@ -192,7 +251,7 @@ class Follower {
 
     bool take(std::size_t index, State& state);
     void take_memory(const Step& step, const State& state);
-    void take_call(State& state);
+    void take_call(State& state) const;
     void take_switch(std::size_t index, const State& state);
     Value value_of(std::size_t index, const State& state);
     std::optional<std::uint32_t> bound_before(std::size_t load) const;
@@ -214,6 +273,8 @@ class Follower {
     RegisterFlow found_;
     std::vector<AddressTable> destinations_; ///< tables whose entries were added to something
     bool again_ = false;
+    bool waits_ = false;    ///< some code was not reached, but a jump may yet lead there
+    bool gives_up_ = false; ///< nothing else does: such jumps lie in code that was not reached either
     bool base_stored_ = false;
     std::uint16_t held_base_ = 0; ///< registers that have held the image base
 };
@@ -242,7 +303,7 @@ bool Follower::take(std::size_t index, State& state) {
     if (step.ends_flow)
         return false;
     const Value value = value_of(index, state);
-    if (value.kind == Kind::destination)
+    if (value.kind == Kind::destination && !value.is_doubtful())
         destinations_.push_back({value.at, value.base});
     state.forget(step.written);
     if ((step.written & (step.dst == kNone ? 0 : 1u << step.dst)) != 0)
@@ -273,17 +334,25 @@ void Follower::take_memory(const Step& step, const State& state) {
                                  .instruction = step.offset});
 }
 
-void Follower::take_call(State& state) {
+void Follower::take_call(State& state) const {
     for (unsigned left = state.held() & kVolatile; left != 0; left &= left - 1) {
         const auto reg = static_cast<std::size_t>(std::countr_zero(left));
-        const bool base = state[reg].kind == Kind::image_base || state[reg].kind == Kind::perhaps_base;
-        state.set(reg, {.kind = base ? Kind::perhaps_base : Kind::other});
+        Value value = state[reg];
+        if (value.kind == Kind::address && hints_.looks_like_table(value.at))
+            value.supposed = true;
+        else if (value.kind == Kind::image_base || value.kind == Kind::perhaps_base)
+            value = {.kind = Kind::perhaps_base};
+        else
+            value = {};
+        state.set(reg, value);
     }
 }
 
 void Follower::take_switch(std::size_t index, const State& state) {
     const auto& step = steps_[index];
     const Value value = get(state, step.src);
+    if (value.is_doubtful() && value.kind != Kind::other)
+        return not_understood(step, "jump by way of a table that is not understood");
     if (value.kind == Kind::destination) {
         const Switch found{value.at, value.base, bound_before(value.load)};
         found_.switches.push_back(found);
@@ -291,7 +360,7 @@ void Follower::take_switch(std::size_t index, const State& state) {
             jump_to(target, step.offset, state);
         return;
     }
-    if (value.kind == Kind::pointer)
+    if (value.kind == Kind::pointer || (value.kind == Kind::other && step.leaves))
         return; // a call in tail position
     if (value.kind == Kind::address && !hints_.looks_like_table(value.at)) {
         if (value.at >= stretch_.begin && value.at - stretch_.begin < stretch_.bytes.size())
@@ -319,16 +388,13 @@ Value Follower::value_of(std::size_t index, const State& state) {
         if (step.index == kNone && base.kind == Kind::image_base)
             return step.displacement == 0 ? base : Value{.kind = Kind::address, .at = Rva{distance}};
         if (step.index == kNone && base.kind == Kind::address)
-            return {.kind = Kind::address, .at = base.at + distance};
+            return {.kind = Kind::address, .at = base.at + distance, .supposed = base.supposed};
         if (step.scale == 1 && step.displacement == 0) {
             const auto& entry = base.kind == Kind::entry ? base : second;
             const auto& from = base.kind == Kind::entry ? second : base;
-            if (entry.kind == Kind::entry && from.kind == Kind::address)
-                return {.kind = Kind::destination, .at = entry.at, .base = from.at, .load = entry.load};
-            if (entry.kind == Kind::entry && from.kind == Kind::image_base)
-                return {.kind = Kind::destination, .at = entry.at, .load = entry.load};
+            return sum_of(entry, from);
         }
-        return {};
+        return {.kind = Kind::computed};
     case Operation::copy:
         return get(state, step.src);
     case Operation::extend:
@@ -338,7 +404,10 @@ Value Follower::value_of(std::size_t index, const State& state) {
         if (step.scale != 4 || step.index == kNone)
             return {};
         if (base.kind == Kind::address)
-            return {.kind = Kind::entry, .at = base.at + distance, .load = static_cast<std::uint32_t>(index)};
+            return {.kind = Kind::entry,
+                    .at = base.at + distance,
+                    .load = static_cast<std::uint32_t>(index),
+                    .supposed = base.supposed};
         if (base.kind == Kind::image_base && step.displacement > 0)
             return {.kind = Kind::entry, .at = Rva{distance}, .load = static_cast<std::uint32_t>(index)};
         return {};
@@ -350,11 +419,7 @@ Value Follower::value_of(std::size_t index, const State& state) {
         const Value& b = get(state, step.src);
         const auto& entry = a.kind == Kind::entry ? a : b;
         const auto& from = a.kind == Kind::entry ? b : a;
-        if (entry.kind == Kind::entry && from.kind == Kind::address)
-            return {.kind = Kind::destination, .at = entry.at, .base = from.at, .load = entry.load};
-        if (entry.kind == Kind::entry && from.kind == Kind::image_base)
-            return {.kind = Kind::destination, .at = entry.at, .load = entry.load};
-        return {};
+        return sum_of(entry, from);
     }
     default:
         return {};
@@ -365,6 +430,9 @@ Value Follower::value_of(std::size_t index, const State& state) {
 std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
     std::uint16_t holds = static_cast<std::uint16_t>(1u << steps_[load].index);
     const Step* branch = nullptr;
+    // A copy may be made before the comparison.
+    std::int8_t compared = kNone;
+    std::uint32_t compared_count = 0;
     for (std::size_t back = 1; back <= kCompareWindow && back <= load; ++back) {
         const auto& step = steps_[load - back];
         if (step.ends_flow || step.operation == Operation::call)
@@ -372,14 +440,25 @@ std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
         const bool known = step.dst != kNone && (holds >> step.dst & 1) != 0;
         if (step.above || step.above_or_equal)
             branch = &step;
-        if (step.operation == Operation::compare && known && branch && step.immediate < 0x10000)
-            return static_cast<std::uint32_t>(step.immediate) + (branch->above ? 1 : 0);
+        if (step.operation == Operation::compare && branch && step.immediate < 0x10000) {
+            const std::uint32_t count = static_cast<std::uint32_t>(step.immediate) + (branch->above ? 1 : 0);
+            if (known)
+                return count;
+            compared = step.dst;
+            compared_count = count;
+        }
+        if (step.sets_flags)
+            branch = nullptr;
         if (step.operation == Operation::mask && known && step.immediate < 0x10000)
             return static_cast<std::uint32_t>(step.immediate) + 1;
         if ((step.operation == Operation::copy || step.operation == Operation::extend) && known && step.src != kNone) {
+            if (step.src == compared)
+                return compared_count;
             holds |= static_cast<std::uint16_t>(1u << step.src);
             continue;
         }
+        if (compared != kNone && (step.written >> compared & 1) != 0)
+            compared = kNone;
         holds &= static_cast<std::uint16_t>(~step.written);
         if (holds == 0)
             return std::nullopt;

@@ -85,5 +85,48 @@ TEST(JumpTablesTest, InsideCodeAreNotDecoded) {
     }
 }
 
+/// A function of gcc_switches.dll.
+class GccSwitches : public testing::Test {
+  protected:
+    const Function& operator[](std::string_view name) const { return *named(*program_, name); }
+    void expect_one_table(std::string_view name, std::size_t entries) const {
+        const auto& function = (*this)[name];
+        EXPECT_TRUE(function.decoded) << function.undecoded;
+        ASSERT_EQ(function.jump_tables.size(), 1u);
+        EXPECT_EQ(function.jump_tables[0].targets.size(), entries);
+    }
+
+  private:
+    std::unique_ptr<const Program> program_ = load("gcc_switches.dll");
+};
+
+TEST_F(GccSwitches, ACallInFrontOfACaseMayNotReturn) {
+    expect_one_table("in_a_loop", 2);
+}
+
+TEST_F(GccSwitches, AJumpThatMayServeSeveralTablesIsNotUnderstood) {
+    EXPECT_FALSE((*this)["by_two_tables"].decoded);
+}
+
+TEST_F(GccSwitches, ACalleeMayKeepTheAddressOfATable) {
+    expect_one_table("kept_by_callee", 2);
+}
+
+TEST_F(GccSwitches, ACallInTailPositionIsMarked) {
+    expect_one_table("calls_in_tail", 2);
+}
+
+TEST_F(GccSwitches, TheComparisonOfACopiedIndexCounts) {
+    expect_one_table("copied_index", 2);
+}
+
+TEST_F(GccSwitches, ACaseMayLieInAColdPartWithoutAName) {
+    expect_one_table("has_cold_part", 3);
+}
+
+TEST_F(GccSwitches, AFunctionThatIsCalledIsNoColdPart) {
+    EXPECT_FALSE((*this)["leads_to_another"].decoded);
+}
+
 } // namespace
 } // namespace suture::program

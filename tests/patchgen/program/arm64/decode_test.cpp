@@ -66,6 +66,24 @@ const std::vector<std::uint32_t> kForgotten{
     0x52800020, // mov w0, 1
     0xd65f03c0, // ret
 };
+const std::vector<std::uint32_t> kLoopOfAFunclet{
+    0xd65f03c0, // ret
+    0xb0000015, // adrp x21, 0x1000
+    0x14000003, // b 12
+    0xb94006a9, // ldr w9, [x21, 4]
+    0xaa0203e1, // mov x1, x2
+    0xb5ffffc0, // cbnz x0, -8
+    0xd65f03c0, // ret
+};
+const std::vector<std::uint32_t> kLoopThatNothingLeadsTo{
+    0xb0000015, // adrp x21, 0x1000
+    0xb94006a9, // ldr w9, [x21, 4]
+    0xd65f03c0, // ret
+    0xb4000060, // cbz x0, 12
+    0xaa0203e1, // mov x1, x2
+    0xb5ffffc0, // cbnz x0, -8
+    0xd65f03c0, // ret
+};
 const std::vector<std::uint32_t> kKeptByACall{
     0xb0000013, // adrp x19, 0x1000
     0xb9400660, // ldr w0, [x19, 4]
@@ -236,6 +254,13 @@ TEST(Arm64DecodeTest, DoesNotCountWaysBehindACallThatCannotReturn) {
     const auto code = decoded(kBehindACallThatDoesNotReturn);
     EXPECT_EQ(code.undecoded, "");
     EXPECT_EQ(reference_at(code, 16).target, Rva{0x2004});
+}
+
+TEST(Arm64DecodeTest, WaitsForBranchesFromFurtherOnWhereNothingElseLeads) {
+    const auto code = decoded(kLoopOfAFunclet);
+    EXPECT_EQ(code.undecoded, "");
+    EXPECT_EQ(reference_at(code, 12).target, Rva{0x2004});
+    EXPECT_EQ(decoded(kLoopThatNothingLeadsTo).undecoded, "");
 }
 
 TEST(Arm64DecodeTest, DoesNotDecodeLiterals) {
