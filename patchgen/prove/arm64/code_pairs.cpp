@@ -36,8 +36,16 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
             return record && record->has_handler;
         });
     };
-    auto comparison = arm64::compare(
-        {function, updated_code, entry, overlay_, updated_word, is_import, has_handler, entries.ways, entries.taken});
+    const auto is_in_prologue = [&](std::uint32_t offset) {
+        return std::ranges::any_of(function.unwind, [&](const pe::RuntimeFunction& part) {
+            const std::uint32_t in_part = function.range.begin + offset - part.range.begin;
+            const auto record = arm64::unwind_record_of(updated_.image(), part);
+            return part.range.contains(function.range.begin + offset) && record && !record->frame_changes.empty() &&
+                   record->frame_changes.front().begin == Rva{0} && in_part < record->frame_changes.front().size;
+        });
+    };
+    auto comparison = arm64::compare({function, updated_code, entry, overlay_, updated_word, is_import, has_handler,
+                                      is_in_prologue, entries.ways, entries.taken});
     if (!comparison)
         return fail(std::move(comparison).error().in_image(updated_.path()).in_function(function.display_name()));
     different = comparison->different_at_tables;

@@ -146,6 +146,17 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> copy_of(std::uint32_t wor
     return std::pair(bits(word, 0, 5), bits(word, 16, 5));
 }
 
+Registers stored_to_stack(std::uint32_t word) {
+    const bool one = (word & 0xffc003e0) == 0xf90003e0 || (word & 0xffe00fe0) == 0xf8000fe0;  // str x: offset, [sp, #]!
+    const bool pair = (word & 0xffc003e0) == 0xa90003e0 || (word & 0xffc003e0) == 0xa98003e0; // stp x: likewise
+    Registers result = 0;
+    if (const std::uint32_t first = bits(word, 0, 5); (one || pair) && first != kZero)
+        result |= 1u << first;
+    if (const std::uint32_t second = bits(word, 10, 5); pair && second != kZero)
+        result |= 1u << second;
+    return result;
+}
+
 std::optional<Selection> selection_of(std::uint32_t word) {
     if ((word & 0x7fe00c00) != 0x1a800000)
         return std::nullopt;

@@ -75,6 +75,10 @@ bool is_return(std::uint32_t word);
 /// The registers of `mov to, from` of 64 bits, as to and from.
 std::optional<std::pair<std::uint32_t, std::uint32_t>> copy_of(std::uint32_t word);
 
+/// The registers that an instruction does nothing with but to store them at the stack pointer, whole: with an offset,
+/// or making the stack longer first.
+Registers stored_to_stack(std::uint32_t word);
+
 /// A csel: which of two registers it copies under a condition, as b.cond has it.
 struct Selection {
     std::uint32_t result = 0;

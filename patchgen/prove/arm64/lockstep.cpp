@@ -36,7 +36,9 @@ std::string list_of(Registers registers) {
 /// calls through pointers and at returns, the calling convention says who reads what, and no argument or result is a
 /// bare page: a compiler knows the address of no page, only of what an add or a load goes on to. Likewise, where a
 /// function stores the argument registers that its caller has left as they were, as those of variable arguments do,
-/// what it loads from there again are arguments, and nothing that was none.
+/// what it loads from there again are arguments, and nothing that was none. And where a prologue saves registers that
+/// must be kept, as that of a funclet does with what the function has left in them, nothing but what gives them back
+/// loads them again; whoever gets them back had them before.
 class Lockstep {
   public:
     explicit Lockstep(const Question& question)
@@ -311,7 +313,7 @@ class Lockstep {
             select(*selection, state);
             return {};
         }
-        const Registers misread = use.reads & state.not_same() & ~homed(ours, state);
+        const Registers misread = use.reads & state.not_same() & ~homed(ours, state) & ~saved(offset, state);
         if (misread) {
             for (std::uint32_t number = 0; number < kZero; ++number)
                 if (use.writes >> number & 1)
@@ -382,6 +384,12 @@ class Lockstep {
             if (const Value* value = state.find(number); value && value->kind == Value::Kind::left)
                 result |= 1u << number & kArguments;
         return result;
+    }
+
+    /// The registers that the instruction at `offset` saves, as one of a prologue.
+    Registers saved(std::uint32_t offset, const RegisterState& state) const {
+        const std::uint32_t stored = stored_to_stack(word(offset)) & kNonvolatile;
+        return (stored & state.not_same()) != 0 && question_.is_in_prologue(offset) ? stored : 0;
     }
 
     std::unexpected<Error> misused(std::uint32_t offset, Registers registers) const {

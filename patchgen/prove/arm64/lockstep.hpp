@@ -31,6 +31,8 @@ struct Question {
     std::function<bool(Rva)> is_import;
     /// Whether the function has an exception handler: then exceptions go on in code of it that nothing leads to.
     std::function<bool()> has_handler;
+    /// Whether unwind data says that the instruction at an offset is one of a prologue.
+    std::function<bool(std::uint32_t)> is_in_prologue;
     /// Offsets at which control may come from outside, each with the registers that may then hold different values.
     std::map<std::uint32_t, Registers> entries;
     /// Offsets whose address is somewhere in data: where jumps by register in this function may lead, and, if it has

@@ -86,6 +86,7 @@ struct Options {
     std::vector<program::JumpTable> tables = {};
     std::set<std::uint32_t> taken = {};
     bool has_handler = false;
+    std::set<std::uint32_t> prologue = {}; ///< offsets
 };
 
 Result<Comparison> run(const Words& ours, Words theirs, const Options& options = {}) {
@@ -104,6 +105,7 @@ Result<Comparison> run(const Words& ours, Words theirs, const Options& options =
                     updated_word,
                     is_import,
                     [&] { return options.has_handler; },
+                    [&](std::uint32_t offset) { return options.prologue.contains(offset); },
                     options.entries,
                     options.taken});
 }
@@ -415,6 +417,29 @@ TEST(Lockstep, WhatTheUnwinderPassesOnIsTheSameWhereExceptionsGoOn) {
     const Words made{adrp(20, 3), add(20, 20, 0x18), bl(0x1000), kRestoreX20, kRet, kMovX19X20, kRestoreX19, kRet};
     EXPECT_TRUE(run(made, made, {.has_handler = true}));
     expect_refuted(run(made, made), 20);
+}
+
+TEST(Lockstep, APrologueMaySaveWhatMustBeKeptWhateverThatIs) {
+    //   adrp x21, A; bl; ldr x21, [sp, #16]; ret; funclet: the store; ldr x21, [sp, #16]; ret
+    constexpr std::uint32_t kRestore = 0xf9400bf5;
+    for (const std::uint32_t store : {0xf9000bf5u,    // str x21, [sp, #16]
+                                      0xf81f0ff5u,    // str x21, [sp, #-16]!
+                                      0xa9015bf5u,    // stp x21, x22, [sp, #16]
+                                      0xa9be57f4u}) { // stp x20, x21, [sp, #-32]!
+        const Words code{adrp(21, 3), bl(0x1000), kRestore, kRet, store, kRestore, kRet};
+        EXPECT_TRUE(run(code, code, {.has_handler = true, .prologue = {16}}));
+        expect_refuted(run(code, code, {.has_handler = true}), 16);
+    }
+    for (const std::uint32_t other : {0xf9000815u,    // str x21, [x0, #16]
+                                      0xb90013f5u,    // str w21, [sp, #16]
+                                      0xaa1503e0u}) { // mov x0, x21
+        const Words code{adrp(21, 3), bl(0x1000), kRestore, kRet, other, kRestore, kRet};
+        expect_refuted(run(code, code, {.has_handler = true, .prologue = {16}}), 16);
+    }
+    // What a call may change is not saved for anybody.
+    constexpr std::uint32_t kStoreX8 = 0xf9000be8; // str x8, [sp, #16]
+    const Words left{adrp(8, 3), kStoreX8, kRet};
+    expect_refuted(run(left, left, {.prologue = {4}}), 4);
 }
 
 TEST(Lockstep, AJumpToAnImportLeavesTheFunction) {
