@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kReadPiece = 256 * 1024;
 constexpr std::uint64_t kWord = 8;
+constexpr std::uint64_t kAddressBits = (std::uint64_t{1} << 48) - 1;
 
 /// The forbidden ranges, ready for one look-up per word of a stack.
 class Lookup {
@@ -33,6 +34,14 @@ class Lookup {
             if (violates(*entry->forbidden, at))
                 return entry->forbidden;
         return nullptr;
+    }
+
+    /// False if no frame at `at` could be found(), wherever a stack holds the word: most words are no addresses of the
+    /// code in question. Arm64 may have signed them above bit 47.
+    bool may_find(std::uint64_t word) const {
+        const Va at{word & kAddressBits};
+        return !sorted_.empty() && at >= sorted_.front().forbidden->range.begin && at <= sorted_.back().furthest_end &&
+               (find(at) || find(at - 1));
     }
 
     const Forbidden* find(const Frame& frame) const {
@@ -87,6 +96,8 @@ class Examiner {
                 return busy(thread, found, Busy::How::executing, thread.ip, thread.sp);
             return unexamined(thread);
         }
+        if (nothing_to_find(thread))
+            return std::nullopt;
         const Walk walk = walk_stack(target_.machine(), map_, thread, stack_);
         for (const Frame& frame : walk.frames)
             if (const Forbidden* found = lookup_.find(frame)) {
@@ -132,6 +143,20 @@ class Examiner {
             SUTURE_CHECK(read);
         }
         stack_ = {begin, ByteView(buffer_.data(), size)};
+        return true;
+    }
+
+    /// True if neither a register nor a word of the stack could be an address in forbidden code: then no walk, which
+    /// takes all addresses from these, would find one. Threads wait for this.
+    bool nothing_to_find(const target::ThreadState& thread) const {
+        const auto may_find = [&](std::uint64_t word) { return lookup_.may_find(word); };
+        if (thread.sp.value % kWord != 0 || may_find(thread.ip.value) ||
+            std::ranges::any_of(thread.registers, may_find))
+            return false;
+        const ByteView bytes = stack_.bytes;
+        for (std::size_t at = 0; at + kWord <= bytes.size(); at += kWord)
+            if (may_find(*bytes.read<std::uint64_t>(at)))
+                return false;
         return true;
     }
 
