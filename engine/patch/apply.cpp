@@ -137,6 +137,8 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
         committed = done.has_value();
         return done;
     };
+    for (const Job& job : jobs)
+        SUTURE_CHECK(check_in_force(target, job.plan.prepared));
     const bool quiescent = options.consistency == Consistency::quiescent;
     const bool sites = std::ranges::any_of(jobs, [](const Job& job) { return !job.plan.sites.empty(); });
     if (quiescent || sites) {
@@ -152,7 +154,7 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
         }
         const auto in_stop = [&](target::Stop& stop) -> Result<void> {
             SUTURE_CHECK(check_all());
-            SUTURE_CHECK(write_sites(target, stop, jobs));
+            SUTURE_CHECK(write_sites(stop, jobs));
             return quiescent ? commit_now() : Result<void>();
         };
         SUTURE_CHECK(when_quiet(target, map, forbidden, deadline, report, in_stop));

@@ -11,7 +11,7 @@ namespace suture::patch {
 
 /// Bytes of the target that an operation relies on.
 struct Expected {
-    enum class What : std::uint8_t { ledger, headers, function, provider };
+    enum class What : std::uint8_t { headers, function, provider };
     What what;
     Va at;
     Bytes bytes;
@@ -45,12 +45,11 @@ Result<void> place(target::Target& target, Job& job);
 /// freed. Errors: not_quiescent, those of the target.
 Result<void> take_out(target::Target& target, Job& job);
 
-/// What is expected is what is there. Errors: module_not_loaded, import_unavailable, identity_function_differs,
-/// verification_failed.
+/// What is expected is what is there. Errors: module_not_loaded, import_unavailable, identity_function_differs.
 Result<void> check_expected(target::Target& target, const Job& job);
 
 /// Writes the remaining sites of all jobs, while the target is stopped; if it fails, none is written.
-Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<Job> jobs);
+Result<void> write_sites(target::Stop& stop, std::span<Job> jobs);
 
 /// Commits all jobs; if it fails, none is committed. Errors: needs_recover, where even that failed.
 Result<void> commit(target::Target& target, std::span<Job> jobs, Report& report);

@@ -42,8 +42,6 @@ void add_sites(Va at, Bytes& bytes, std::span<const SiteWrite> sites) {
 
 Result<std::vector<Expected>> expectations(target::Target& target, const Job& job) {
     std::vector<Expected> expected;
-    SUTURE_TRY(Bytes committed, committed_bytes(job.plan.prepared));
-    expected.push_back({Expected::What::ledger, job.plan.prepared.block.committed().begin, std::move(committed), {}});
     const auto add = [&](Expected::What what, RvaRange range) {
         const auto bytes = job.snapshot->image().bytes_at(range.begin, range.size);
         if (!bytes)

@@ -24,8 +24,6 @@ Error difference(target::Target& target, const Job& job, const Expected& expecte
             return Error(Code::import_unavailable, fmt::format("{} was unloaded during the operation", expected.name));
     }
     switch (expected.what) {
-    case Expected::What::ledger:
-        return Error(Code::verification_failed, "its cells or its ledger are not those of this operation");
     case Expected::What::provider:
         return Error(Code::import_unavailable, fmt::format("{} changed during the operation", expected.name));
     case Expected::What::headers:
@@ -85,7 +83,7 @@ Result<void> check_expected(target::Target& target, const Job& job) {
     return {};
 }
 
-Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<Job> jobs) {
+Result<void> write_sites(target::Stop& stop, std::span<Job> jobs) {
     std::vector<const SiteWrite*> written;
     const auto write_all = [&]() -> Result<void> {
         for (Job& job : jobs)
@@ -94,13 +92,6 @@ Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<J
                 written.push_back(&write);
                 SUTURE_CHECK(stop.write_code(write.at, write.after));
             }
-        std::vector<VaRange> ranges;
-        for (const SiteWrite* write : written)
-            ranges.push_back({write->at, write->after.size()});
-        SUTURE_TRY(const auto found, read_all(target, ranges));
-        for (std::size_t i = 0; i < written.size(); ++i)
-            if (found[i] != written[i]->after)
-                return fail(Code::verification_failed, "a site does not hold what was written");
         return {};
     };
     const auto done = write_all();
@@ -122,8 +113,15 @@ Result<void> commit(target::Target& target, std::span<Job> jobs, Report& report)
             SUTURE_CHECK(target.replace(*job.commit));
         }
         report.commit = target.now() - started;
-        for (const Job* job : begun)
-            SUTURE_CHECK(check_in_force(target, job->plan.committed));
+        std::vector<VaRange> ranges;
+        for (const Job& job : jobs)
+            ranges.push_back({job.plan.commit.range.begin, job.plan.commit.content.size()});
+        SUTURE_TRY(const auto found, read_all(target, ranges));
+        for (std::size_t i = 0; i < found.size(); ++i)
+            if (found[i] != jobs[i].plan.commit.content)
+                return fail(in_module(
+                    Error(Code::verification_failed, "its cells or its ledger are not those of this operation"),
+                    jobs[i]));
         return {};
     };
     const auto done = commit_all();

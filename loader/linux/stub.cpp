@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <random>
 
 namespace suture::loader {
@@ -41,8 +40,8 @@ bool is_zero(const Memory& memory, Va at) {
 
 bool holds_stub(const Memory& memory, Va at) {
     const auto code = arch::stub_code();
-    std::array<std::uint8_t, kStubSize> page;
-    return memory.read(at, page) && std::memcmp(page.data(), code.data(), code.size()) == 0;
+    Bytes found(code.size());
+    return memory.read(at, found) && std::ranges::equal(found, code);
 }
 
 std::vector<StubPage> find_stubs(const Memory& memory, const std::vector<MapEntry>& maps) {
