@@ -79,9 +79,8 @@ class Matcher {
         do {
             do
                 propagate();
-            while (by_fingerprints() || by_meaning() || by_equal_neighbours());
-        } while (by_remaining_names() || by_folding() || by_enclosed_tables() || by_enclosed_gaps() ||
-                 by_order_of_twins());
+            while (by_fingerprints() || by_meaning() || by_neighbours());
+        } while (by_remaining_names() || by_folding() || by_enclosed_tables() || by_enclosed_gaps());
         note_conflicts();
         return std::move(result_);
     }
@@ -374,24 +373,65 @@ class Matcher {
         return result_.to_updated[b].size() == 1 && result_.to_baseline[u].size() == 1 && result_.to_updated[b][0] == u;
     }
 
-    /// Free functions with the same code that lie beside a pair on both sides.
-    bool by_equal_neighbours() {
+    /// Free functions with the same code, equally many on both sides of what lies between the same pairs, in their
+    /// order; failing that, of what follows the same pair or is followed by it.
+    bool by_neighbours() {
         bool paired = false;
-        for (std::uint32_t b = 0; b + 1 < baseline_.size(); ++b)
-            if (result_.to_updated[b].size() == 1)
-                if (const std::uint32_t u = result_.to_updated[b][0]; u + 1 < updated_.size() && sole_partner(b, u))
-                    paired |= relate_twins(b + 1, u + 1);
-        for (std::uint32_t b = static_cast<std::uint32_t>(baseline_.size()); b-- > 1;)
-            if (result_.to_updated[b].size() == 1)
-                if (const std::uint32_t u = result_.to_updated[b][0]; u > 0 && sole_partner(b, u))
-                    paired |= relate_twins(b - 1, u - 1);
+        for (const auto& [before, after] : {std::pair{true, true}, {true, false}, {false, true}}) {
+            const auto from = twins_by_surroundings(result_.baseline_fingerprints, false, before, after);
+            const auto to = twins_by_surroundings(result_.updated_fingerprints, true, before, after);
+            for (const auto& [key, twins] : from)
+                if (const auto other = to.find(key); other != to.end() && other->second.size() == twins.size())
+                    for (std::size_t i = 0; i < twins.size(); ++i)
+                        paired |= relate_twins(twins[i], other->second[i]);
+        }
         return paired;
     }
 
-    bool relate_twins(std::uint32_t b, std::uint32_t u) {
-        return free_baseline(b) && free_updated(u) && result_.same_code(b, u) && !contradicted(b, u) &&
-               relate_if_free(b, u);
+    struct Surroundings {
+        std::uint32_t before = kNone; ///< function of the baseline in the nearest pair before, or kNone
+        std::uint32_t after = kNone;
+        Digest code;
+        bool operator==(const Surroundings&) const = default;
+    };
+    struct SurroundingsHash {
+        std::size_t operator()(const Surroundings& one) const {
+            return DigestHash{}(one.code) ^ mixed(one.before, one.after);
+        }
+    };
+    using TwinsBySurroundings = std::unordered_map<Surroundings, std::vector<std::uint32_t>, SurroundingsHash>;
+
+    /// The free functions of an image by their code and the nearest pairs around them, as far as these count.
+    TwinsBySurroundings twins_by_surroundings(const std::vector<Digest>& fingerprints, bool updated, bool before,
+                                              bool after) const {
+        const auto size = static_cast<std::uint32_t>(fingerprints.size());
+        const auto pair_at = [&](std::uint32_t i) {
+            const auto& partners = updated ? result_.to_baseline[i] : result_.to_updated[i];
+            if (partners.size() != 1)
+                return kNone;
+            const std::uint32_t b = updated ? partners.front() : i;
+            return sole_partner(b, updated ? i : partners.front()) ? b : kNone;
+        };
+        TwinsBySurroundings found;
+        std::uint32_t last = kNone;
+        for (std::uint32_t i = 0; i < size;) {
+            if (const std::uint32_t here = pair_at(i); here != kNone) {
+                last = here;
+                ++i;
+                continue;
+            }
+            std::uint32_t end = i + 1;
+            while (end < size && pair_at(end) == kNone)
+                ++end;
+            const std::uint32_t next = end < size ? pair_at(end) : kNone;
+            for (; i < end; ++i)
+                if (updated ? free_updated(i) : free_baseline(i))
+                    found[{before ? last : kNone, after ? next : kNone, fingerprints[i]}].push_back(i);
+        }
+        return found;
     }
+
+    bool relate_twins(std::uint32_t b, std::uint32_t u) { return !contradicted(b, u) && relate_if_free(b, u); }
 
     /// True if there are votes for either, and none for the pair.
     bool contradicted(std::uint32_t b, std::uint32_t u) const {
@@ -436,6 +476,27 @@ class Matcher {
         for (std::uint32_t b = 0; b < baseline_.size(); ++b)
             if (free_baseline(b) && baseline_votes_[b].size() == 1 && !free_updated(baseline_votes_[b].front()))
                 relate_folded(b, baseline_votes_[b].front());
+        // References say of one that it is several, and of each of these that it is this one.
+        const auto came_apart = [&](std::uint32_t one, const auto& votes, const auto& other_votes, const auto& is_free,
+                                    const auto& same_code) {
+            return votes[one].size() > 1 && std::ranges::all_of(votes[one], [&](std::uint32_t other) {
+                       return is_free(other) && other_votes[other].size() == 1 && same_code(other);
+                   });
+        };
+        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
+            if (free_baseline(b) &&
+                came_apart(
+                    b, baseline_votes_, updated_votes_, [&](std::uint32_t u) { return free_updated(u); },
+                    [&](std::uint32_t u) { return result_.same_code(b, u); }))
+                for (const std::uint32_t u : baseline_votes_[b])
+                    relate_folded(b, u);
+        for (std::uint32_t u = 0; u < updated_.size(); ++u)
+            if (free_updated(u) &&
+                came_apart(
+                    u, updated_votes_, baseline_votes_, [&](std::uint32_t b) { return free_baseline(b); },
+                    [&](std::uint32_t b) { return result_.same_code(b, u); }))
+                for (const std::uint32_t b : updated_votes_[u])
+                    relate_folded(b, u);
         return paired;
     }
 
@@ -455,31 +516,33 @@ class Matcher {
             }
             if (u >= updated_size || contradicted(b, u))
                 continue;
-            const bool enclosed = b + 1 == size || u + 1 == updated_size ? b + 1 == size && u + 1 == updated_size
-                                                                         : sole_partner(b + 1, u + 1);
-            if (enclosed)
+            const bool last = b + 1 == size && u + 1 == updated_size;
+            const bool enclosed = last || (b + 1 < size && u + 1 < updated_size && sole_partner(b + 1, u + 1));
+            // Where all neighbours differ, their order may, too.
+            const bool ordered =
+                (b != 0 && result_.same_code(b - 1, u - 1)) || (!last && enclosed && result_.same_code(b + 1, u + 1));
+            if (enclosed && ordered && have_something_in_common(b, u))
                 paired |= relate_if_free(b, u);
         }
         return paired;
     }
 
-    /// Functions with the same code of which there are equally many on both sides: nothing tells them apart, so their
-    /// order decides.
-    bool by_order_of_twins() {
-        std::map<Digest, std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>>> groups;
-        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
-            if (free_baseline(b))
-                groups[result_.baseline_fingerprints[b]].first.push_back(b);
-        for (std::uint32_t u = 0; u < updated_.size(); ++u)
-            if (free_updated(u))
-                groups[result_.updated_fingerprints[u]].second.push_back(u);
-        bool paired = false;
-        for (const auto& [digest, group] : groups)
-            if (group.first.size() == group.second.size())
-                for (std::size_t i = 0; i < group.first.size(); ++i)
-                    if (!contradicted(group.first[i], group.second[i]))
-                        paired |= relate_if_free(group.first[i], group.second[i]);
-        return paired;
+    /// Whether two functions refer to a same thing, or nothing is known of what either refers to.
+    bool have_something_in_common(std::uint32_t b, std::uint32_t u) const {
+        const auto known = [&](std::uint32_t index, const Places& places, bool updated) {
+            std::vector<std::uint64_t> meanings;
+            for (const program::Reference& reference : places.program().functions()[index].references)
+                if (program::has_target(reference.kind))
+                    if (const std::uint64_t meaning = meaning_of(reference, places, updated))
+                        meanings.push_back(meaning);
+            std::ranges::sort(meanings);
+            return meanings;
+        };
+        const auto from = known(b, baseline_places_, false);
+        const auto to = known(u, updated_places_, true);
+        std::vector<std::uint64_t> both;
+        std::ranges::set_intersection(from, to, std::back_inserter(both));
+        return !both.empty() || (from.empty() && to.empty());
     }
 
     void note_conflicts() {

@@ -62,8 +62,15 @@ class Library:
 
     def fixes(self):
         """The fixes as (place in the series, name, patches), in order."""
-        found = [(self.series.index(text.split()[0]), key.removeprefix("fix "), text.split())
-                 for key, text in self.recipe.items() if key.startswith("fix ")]
+        found = []
+        for key, text in self.recipe.items():
+            if not key.startswith("fix "):
+                continue
+            name, patches = key.removeprefix("fix "), text.split()
+            if lacking := [patch for patch in patches if patch not in self.series]:
+                print(f"{self.name}-{name}: left out, {self.dsc.stem} lacks {', '.join(lacking)}", flush=True)
+            else:
+                found.append((self.series.index(patches[0]), name, patches))
         return sorted(found)
 
     def patch_up_to(self, count):

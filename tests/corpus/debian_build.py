@@ -85,8 +85,8 @@ def link_clang(target, built, exports, output, work):
 
 
 def link_gcc(built, exports, output, work, libraries):
-    command = [gcc(True), "-shared", "-Wl,--gc-sections", "-Wl,--no-insert-timestamp", exports, "-o", output,
-               *[path for path, _ in built], *[f"-l{name}" for name in libraries]]
+    command = [gcc(True), "-shared", "-Wl,--gc-sections", "-Wl,--no-insert-timestamp", "-Wl,--no-demangle", exports,
+               "-o", output, *[path for path, _ in built], *[f"-l{name}" for name in libraries]]
     try:
         run(*command)
     except RuntimeError as error:

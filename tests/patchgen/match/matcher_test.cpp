@@ -144,6 +144,63 @@ TEST(Matcher, FollowsATableOfAChangedFunctionBetweenWhatIsKnown) {
     EXPECT_THAT(matching.to_updated, ElementsAre(List{0}, List{1}, List{2}, List{3}, List{4}));
 }
 
+TEST(Matcher, PairsFunctionsOfEqualCodeInOrderWhereEquallyManyLieBetweenTheSamePairs) {
+    const auto program = [](std::initializer_list<const char*> names) {
+        ProgramMaker maker;
+        maker.symbols = false;
+        for (const std::string name : names)
+            maker.function(name, name == "f" ? 1 : name == "g" ? 2 : 3);
+        return maker;
+    };
+    ProgramMaker baseline = program({"f", "twin", "other twin", "g", "third twin"});
+    ProgramMaker moved = program({"g", "third twin", "f", "twin", "other twin"});
+    EXPECT_THAT(matching_of(baseline, moved).to_updated, ElementsAre(List{2}, List{3}, List{4}, List{0}, List{1}));
+    // One of the first two is gone: nothing tells which.
+    ProgramMaker fewer = program({"f", "twin", "g", "third twin"});
+    EXPECT_THAT(matching_of(baseline, fewer).to_updated, ElementsAre(List{0}, List{}, List{}, List{2}, List{3}));
+    EXPECT_THAT(matching_of(fewer, baseline).to_updated, ElementsAre(List{0}, List{}, List{3}, List{4}));
+}
+
+TEST(Matcher, DoesNotPairFunctionsOfEqualCodeByTheirOrderAlone) {
+    ProgramMaker baseline;
+    baseline.symbols = false;
+    baseline.function("f", 1);
+    baseline.function("twin", 3);
+    baseline.function("g", 2);
+    ProgramMaker updated;
+    updated.symbols = false;
+    updated.function("f", 1);
+    updated.function("changed", 4);
+    updated.function("g", 2);
+    updated.function("h", 5);
+    updated.function("twin", 3);
+    updated.function("another", 3);
+    const Matching matching = matching_of(baseline, updated);
+    EXPECT_THAT(matching.to_baseline[4], IsEmpty());
+    EXPECT_THAT(matching.to_baseline[5], IsEmpty());
+}
+
+TEST(Matcher, ANeighbourhoodThatChangedAltogetherSaysNothing) {
+    const auto program = [](std::uint32_t code, bool near_code_changed, const char* text) {
+        ProgramMaker maker;
+        maker.symbols = false;
+        maker.function("f", near_code_changed ? code : 1);
+        maker.function("between", code + 1, {test::takes("text")});
+        maker.function("g", near_code_changed ? code + 2 : 2);
+        maker.text("text", text);
+        maker.exported("f");
+        maker.exported("g");
+        return maker;
+    };
+    ProgramMaker baseline = program(10, false, "what it says");
+    ProgramMaker updated = program(20, false, "what it says");
+    EXPECT_THAT(matching_of(baseline, updated).to_updated, ElementsAre(List{0}, List{1}, List{2}));
+    ProgramMaker all_changed = program(20, true, "what it says");
+    EXPECT_THAT(matching_of(baseline, all_changed).to_updated, ElementsAre(List{0}, List{}, List{2}));
+    ProgramMaker nothing_in_common = program(20, false, "another text");
+    EXPECT_THAT(matching_of(baseline, nothing_in_common).to_updated, ElementsAre(List{0}, List{}, List{2}));
+}
+
 TEST(Matcher, UnnamedCodeThatComesApartHasSeveralCounterparts) {
     ProgramMaker baseline;
     baseline.symbols = false;
