@@ -241,21 +241,40 @@ class Comparison {
     }
 
     /// Without names, a function that has no counterpart on either side, and that nothing known refers to, may still be
-    /// one that changed and is reached in ways that are not seen.
+    /// one that changed and is reached in ways that are not seen. Any of them may.
     void check_leftovers() {
-        const Function* gone = nullptr;
-        const Function* come = nullptr;
-        for (std::uint32_t b = 0; b < old_.functions().size() && !gone; ++b)
+        std::vector<const Function*> gone;
+        for (std::uint32_t b = 0; b < old_.functions().size(); ++b)
             if (pairing_.functions.to_updated[b].empty() && pairing_.old_function(b).names.empty())
-                gone = &pairing_.old_function(b);
+                gone.push_back(&pairing_.old_function(b));
+        if (gone.empty())
+            return;
+        std::vector<const Function*> come;
         const std::set<const Function*> emitted = emitted_functions();
-        for (std::uint32_t u = 0; u < new_.functions().size() && !come; ++u)
+        for (std::uint32_t u = 0; u < new_.functions().size(); ++u)
             if (pairing_.functions.to_baseline[u].empty() && pairing_.new_function(u).names.empty() &&
                 !emitted.contains(&pairing_.new_function(u)))
-                come = &pairing_.new_function(u);
-        if (gone && come)
-            refuse(pairing_.updated.index_of(*come), Code::match_ambiguous,
-                   fmt::format("nothing says whether it is {} of the baseline", gone->display_name()));
+                come.push_back(&pairing_.new_function(u));
+        if (come.empty())
+            return;
+        refuse(pairing_.updated.index_of(*come.front()), Code::match_ambiguous,
+               fmt::format("nothing says whether it is {}{} of the baseline", gone.front()->display_name(),
+                           gone.size() == 1 ? "" : " or another one"));
+        for (const Function* function : gone)
+            add_leftover(*function, &Change::baseline_rva);
+        for (const Function* function : come)
+            add_leftover(*function, &Change::updated_rva);
+    }
+
+    void add_leftover(const Function& function, std::optional<Rva> Change::*rva) {
+        Change change;
+        change.name = function.display_name();
+        change.*rva = function.range.begin;
+        change.size = function.range.size;
+        change.verdict = Verdict::refused;
+        change.reason = Code::match_ambiguous;
+        change.why = "has no counterpart, and nothing known refers to it";
+        result_.changes.push_back(std::move(change));
     }
 
     void choose_sites() {

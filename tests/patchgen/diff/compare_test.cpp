@@ -94,6 +94,44 @@ TEST(Compare, ReplacesAFunctionWhoseCodeDiffersAndNotItsCallers) {
     EXPECT_EQ(compared.set.changes[0].why, "code differs at +0x1");
 }
 
+TEST(Compare, EveryFunctionThatMayBeAnotherOneIsNamed) {
+    const auto with = [](std::uint32_t first, std::uint32_t second, bool in_front) {
+        ProgramMaker maker;
+        maker.symbols = false;
+        const auto add_both = [&] {
+            maker.function("first", first);
+            maker.function("second", second);
+        };
+        maker.function("main", 1, {takes("text")});
+        if (in_front)
+            add_both();
+        maker.function("f", 2, {reads("text")});
+        maker.function("g", 3);
+        if (!in_front)
+            add_both();
+        maker.function("h", 4, {calls("main")});
+        maker.text("text", "text");
+        for (const char* name : {"main", "f", "g", "h"})
+            maker.exported(name);
+        return maker;
+    };
+    ProgramMaker baseline = with(10, 11, false);
+    ProgramMaker updated = with(20, 21, true);
+    const Compared compared(baseline, updated);
+    EXPECT_THAT(compared.codes(), ElementsAre(Code::match_ambiguous));
+    std::vector<std::pair<std::optional<Rva>, std::optional<Rva>>> found;
+    for (const Change& change : compared.set.changes) {
+        EXPECT_EQ(change.verdict, Verdict::refused);
+        found.emplace_back(change.baseline_rva, change.updated_rva);
+    }
+    EXPECT_THAT(found, ElementsAre(std::pair(std::optional(baseline.at("first")), std::optional<Rva>()),
+                                   std::pair(std::optional(baseline.at("second")), std::optional<Rva>()),
+                                   std::pair(std::optional<Rva>(), std::optional(updated.at("first"))),
+                                   std::pair(std::optional<Rva>(), std::optional(updated.at("second")))));
+    ProgramMaker moved = with(10, 11, true);
+    EXPECT_TRUE(Compared(baseline, moved).set.no_change());
+}
+
 TEST(Compare, EqualBytesWithAnotherStringAreAChange) {
     ProgramMaker baseline;
     baseline.function("f", 1, {takes(".a")});
