@@ -20,7 +20,8 @@ constexpr std::size_t kMaxLength = 15;
 //   m  ModRM         b  ModRM, imm8   w  ModRM, imm32 or imm16                        l  ModRM of memory (LEA)
 //   0  ModRM with reg 0, imm8         1  ModRM with reg 0, imm32 or imm16
 //   3  ModRM, imm8 where reg is 0     4  ModRM, imm32 or imm16 where reg is 0; reg 1 is not common for both
-//   5  ModRM with reg 0 or 1          6  ModRM with reg 0, 1 or 6
+//   5  ModRM with reg 0 or 1          6  ModRM with reg 0, 1 or 6; o where it is 2 or 4
+//   o  ModRM, and has to be decoded (MOVSXD, indirect calls and jumps, NOP)
 //   s  ModRM with another reg than 6, imm8            t  ModRM with another reg than 6
 //   j  rel8, jump    J  rel32, jump   c  rel8, conditional    C  rel32, conditional   k  rel32, call
 //   r  ret           x  int3
@@ -30,7 +31,7 @@ constexpr std::string_view kOneByte = "mmmmiz..mmmmiz.."     // 00
                                       "mmmmiz..mmmmiz.."     // 30
                                       "................"     // 40
                                       "nnnnnnnnnnnnnnnn"     // 50
-                                      "........zwib...."     // 60
+                                      "...o....zwib...."     // 60
                                       "cccccccccccccccc"     // 70
                                       "bw.bmmmmmmmm.l.."     // 80
                                       ".nnnnnnnnn......"     // 90
@@ -41,7 +42,7 @@ constexpr std::string_view kOneByte = "mmmmiz..mmmmiz.."     // 00
                                       "........kJ.j...."     // e0
                                       "......34......56";    // f0
 constexpr std::string_view kTwoBytes = "................"    // 00
-                                       "mm..mm.........."    // 10
+                                       "mm..mm.........o"    // 10
                                        "........mm....mm"    // 20
                                        "................"    // 30
                                        "mmmmmmmmmmmmmmmm"    // 40
@@ -294,6 +295,7 @@ CommonForm form_of(const std::uint8_t* bytes) {
     default:
         break;
     }
+    bool decodes = false;
     const std::uint8_t modrm = bytes[at++];
     const std::uint8_t mod = modrm >> 6;
     const std::uint8_t reg = modrm >> 3 & 7;
@@ -325,8 +327,12 @@ CommonForm form_of(const std::uint8_t* bytes) {
             return {};
         break;
     case '6':
-        if (reg > 1 && reg != 6)
+        decodes = reg == 2 || reg == 4;
+        if (reg > 1 && reg != 6 && !decodes)
             return {};
+        break;
+    case 'o':
+        decodes = true;
         break;
     case 's':
     case 't':
@@ -341,6 +347,8 @@ CommonForm form_of(const std::uint8_t* bytes) {
     const bool has_base = has_index ? (bytes[at] & 7) != 5 || mod != 0 : (modrm & 7) != 5 || mod != 0;
     at += has_index;
     const std::size_t displacement = mod == 1 ? 1 : mod == 2 || (mod == 0 && !has_base) ? 4 : 0;
+    if (decodes)
+        return {.length = static_cast<std::uint8_t>(at + displacement), .head = static_cast<std::uint8_t>(at)};
     if (mod != 0 || has_base || has_index)
         return plain(at, displacement + immediate);
     const auto memory = head.two_bytes ? two_byte_memory(head, general_size(head)) : one_byte_memory(head, reg);

@@ -9,7 +9,7 @@ namespace suture::isa::x64 {
 /// Zydis for every form.
 struct CommonForm {
     enum class Kind : std::uint8_t {
-        other,       ///< of another form, or no instruction: has to be decoded
+        other,       ///< of another form, or no instruction: has to be decoded; length and head may be told even so
         plain,       ///< goes on behind itself, has no distance, and is neither fill nor movsxd, which reads tables
         memory,      ///< likewise, but has an operand [rip + disp32]
         jump,        ///< direct and unconditional

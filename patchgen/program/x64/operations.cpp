@@ -145,6 +145,7 @@ DecodedStep step_of(const ZydisDecodedInstruction& instruction, const Operands& 
     step.operation = operation_of(instruction, operands, step);
     if (step.operation == Operation::jump_register) {
         step.src = step.dst;
+        decoded.src = decoded.dst;
         // "x64 prolog and epilog", Microsoft Learn: an unwinder takes other jumps by register for ones within.
         step.leaves = instruction.raw.rex.W != 0;
     }

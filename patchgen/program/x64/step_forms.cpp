@@ -38,11 +38,9 @@ class Head {
     /// All that the form depends on.
     std::uint64_t key() const {
         const std::uint64_t opcode = register_in_opcode() ? opcode_ & 0xf8u : opcode_;
-        const std::uint64_t operand = !has_modrm_  ? 0u
-                                      : mod() == 3 ? 0xc0u | (modrm_ & 0x38u)
-                                                   : (modrm_ & 0xf8u) | (has_sib()  ? 4u
-                                                                         : is_rip() ? 5u
-                                                                                    : 0u);
+        const unsigned reg = reg_is_opcode() ? modrm_ & 0x38u : 0u;
+        const unsigned rm = mod() == 3 ? 0u : has_sib() ? 4u : is_rip() ? 5u : 0u;
+        const std::uint64_t operand = has_modrm_ ? (modrm_ & 0xc0u) | reg | rm : 0u;
         const std::uint64_t sib = has_sib() ? (sib_ & 0xc0u) | (no_index() ? 1u : 0u) | (no_base() ? 2u : 0u) : 0u;
         return opcode | operand << 8 | sib << 16 | std::uint64_t{prefix_} << 24 | std::uint64_t{rex_ & 0x48u} << 32 |
                std::uint64_t{two_bytes_} << 40 | std::uint64_t{has_modrm_} << 41 | std::uint64_t{1} << 42;
@@ -71,6 +69,11 @@ class Head {
         return two_bytes_ ? opcode_ >= 0xc8 && opcode_ <= 0xcf
                           : (opcode_ >= 0x50 && opcode_ <= 0x5f) || (opcode_ >= 0x91 && opcode_ <= 0x97) ||
                                 (opcode_ >= 0xb0 && opcode_ <= 0xbf);
+    }
+    /// Groups of instructions that the register field of ModRM tells apart.
+    bool reg_is_opcode() const {
+        return !two_bytes_ &&
+               ((opcode_ >= 0x80 && opcode_ <= 0x83) || (opcode_ >= 0xc0 && opcode_ <= 0xd3) || opcode_ >= 0xf6);
     }
     unsigned mod() const { return modrm_ >> 6; }
     bool has_sib() const { return has_modrm_ && mod() != 3 && (modrm_ & 7) == 4; }

@@ -67,11 +67,12 @@ TEST(StepFormsTest, TellOfEveryInstructionWhatDecodingItTells) {
 }
 
 TEST(StepFormsTest, LeaveWhatIsNotCommonToTheDecoder) {
-    const std::array<std::uint8_t, 4> movsxd{0x48, 0x63, 0x04, 0x81}; // movsxd rax, [rcx+4*rax]
+    const std::array<std::uint8_t, 5> vector{0xc5, 0xf9, 0x7e, 0xc0, 0x90}; // vmovd eax, xmm0
+    ASSERT_EQ(isa::x64::common_form(vector).head, 0);
     std::vector<Step> steps;
-    ASSERT_TRUE(add_step(movsxd, kAt, kOffset, steps));
-    EXPECT_EQ(steps.back().operation, Operation::load_signed);
-    EXPECT_EQ(steps.back().scale, 4);
+    ASSERT_TRUE(add_step(vector, kAt, kOffset, steps));
+    EXPECT_EQ(steps.back().length, 4);
+    EXPECT_EQ(steps.back().written, 1);
     EXPECT_FALSE(add_step(std::array<std::uint8_t, 1>{0x06}, kAt, kOffset, steps)); // none in 64-bit mode
     EXPECT_EQ(steps.size(), 1u);
 }

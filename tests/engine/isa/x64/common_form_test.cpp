@@ -96,6 +96,11 @@ struct Comparison {
 
     void compare(ByteView code) {
         const CommonForm form = common_form(code);
+        if (form.kind == Kind::other && form.length != 0) {
+            const CommonForm other = by_zydis(code);
+            if ((form.length != other.length || form.head != other.head) && wrong.size() < kMaxWrong)
+                wrong += text(code) + '\n';
+        }
         if (form.kind == Kind::other)
             return;
         ++common;
@@ -144,6 +149,14 @@ TEST(CommonFormTest, NeedsAllBytesOfTheInstruction) {
     EXPECT_EQ(form.field, 3);
     EXPECT_EQ(form.access, Access::read);
     EXPECT_EQ(form.access_size, 8);
+}
+
+TEST(CommonFormTest, TellsTheHeadOfWhatHasToBeDecoded) {
+    const std::array<std::uint8_t, 8> load{0x48, 0x63, 0x84, 0x81, 0x11, 0x22, 0x33, 0x44}; // movsxd rax, [rcx+4*rax+n]
+    const CommonForm form = common_form(load);
+    EXPECT_EQ(form.kind, Kind::other);
+    EXPECT_EQ(form.head, 4);
+    EXPECT_EQ(form.length, 8);
 }
 
 TEST(CommonFormTest, LeavesWhatHasTwoPrefixesOfAKind) {
