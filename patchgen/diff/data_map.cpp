@@ -3,6 +3,7 @@
 #include "patchgen/diff/reach.hpp"
 #include "patchgen/match/names.hpp"
 #include "patchgen/match/sections.hpp"
+#include "patchgen/program/parallel.hpp"
 
 #include <fmt/format.h>
 
@@ -91,61 +92,86 @@ std::uint32_t DataMap::sole_baseline_vote(std::uint32_t updated) const {
 }
 
 void DataMap::collect_votes(const match::Matching& functions) {
-    const auto from = baseline_places_.program().functions();
-    const auto to = updated_places_.program().functions();
-    for (std::uint32_t b = 0; b < from.size(); ++b)
-        for (const std::uint32_t u : functions.to_updated[b]) {
-            if (!functions.same_code(b, u))
-                continue;
-            const auto baseline_ends = ends_taken(baseline_places_, from[b]);
-            const auto updated_ends = ends_taken(updated_places_, to[u]);
-            for (std::size_t i = 0; i < from[b].references.size(); ++i) {
-                const program::Reference& old_one = from[b].references[i];
-                const program::Reference& new_one = to[u].references[i];
-                if (old_one.kind == ReferenceKind::arm64_page21)
-                    continue;
-                if (old_one.use == Use::address &&
-                    (baseline_ends.contains(old_one.target.value) || updated_ends.contains(new_one.target.value)))
-                    continue;
-                vote(old_one.target, new_one.target, b);
-            }
-        }
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs;
+    for (std::uint32_t b = 0; b < functions.to_updated.size(); ++b)
+        for (const std::uint32_t u : functions.to_updated[b])
+            if (functions.same_code(b, u))
+                pairs.emplace_back(b, u);
+    struct Votes {
+        std::uint32_t voter = 0;
+        std::vector<ObjectPair> objects;
+    };
+    program::for_each_in_order(
+        pairs.size(),
+        [&](std::size_t i) {
+            return Votes{pairs[i].first, objects_of(pairs[i].first, pairs[i].second)};
+        },
+        [&](const Votes& votes) {
+            for (const ObjectPair& objects : votes.objects)
+                vote(objects, votes.voter);
+        });
 }
 
-void DataMap::vote(Rva baseline, Rva updated, std::uint32_t voter) {
-    std::vector<std::pair<Rva, Rva>> pending{{baseline, updated}};
-    while (!pending.empty()) {
-        const auto [old_rva, new_rva] = pending.back();
-        pending.pop_back();
-        const Place from = baseline_places_.at(old_rva);
-        const Place to = updated_places_.at(new_rva);
-        if (from.kind != PlaceKind::data || to.kind != PlaceKind::data || from.offset != to.offset)
+/// The objects that the references of two functions with the same code pair.
+std::vector<DataMap::ObjectPair> DataMap::objects_of(std::uint32_t baseline, std::uint32_t updated) const {
+    const program::Function& from = baseline_places_.program().functions()[baseline];
+    const program::Function& to = updated_places_.program().functions()[updated];
+    const auto baseline_ends = ends_taken(baseline_places_, from);
+    const auto updated_ends = ends_taken(updated_places_, to);
+    std::vector<ObjectPair> objects;
+    for (std::size_t i = 0; i < from.references.size(); ++i) {
+        const program::Reference& old_one = from.references[i];
+        const program::Reference& new_one = to.references[i];
+        if (old_one.kind == ReferenceKind::arm64_page21 || from.range.contains(old_one.target))
             continue;
+        if (old_one.use == Use::address &&
+            (baseline_ends.contains(old_one.target.value) || updated_ends.contains(new_one.target.value)))
+            continue;
+        if (const auto pair = objects_at(old_one.target, new_one.target))
+            objects.push_back(*pair);
+    }
+    return objects;
+}
+
+/// The objects that two addresses lie in, if at the same offset.
+std::optional<DataMap::ObjectPair> DataMap::objects_at(Rva baseline, Rva updated) const {
+    const Place from = baseline_places_.at(baseline);
+    const Place to = updated_places_.at(updated);
+    if (from.kind != PlaceKind::data || to.kind != PlaceKind::data || from.offset != to.offset)
+        return std::nullopt;
+    return ObjectPair{from.index, to.index};
+}
+
+void DataMap::vote(ObjectPair first, std::uint32_t voter) {
+    std::vector<ObjectPair> pending{first};
+    while (!pending.empty()) {
+        const ObjectPair objects = pending.back();
+        pending.pop_back();
         const auto [seen, fresh] =
-            pairs_seen_.try_emplace(std::uint64_t{from.index} << 32 | to.index, Voters{voter, false});
+            pairs_seen_.try_emplace(std::uint64_t{objects.baseline} << 32 | objects.updated, Voters{voter, false});
         seen->second.several |= seen->second.first != voter;
         if (!fresh)
             continue;
-        insert_sorted(baseline_votes_[from.index], to.index);
-        insert_sorted(updated_votes_[to.index], from.index);
-        const RvaRange old_range = baseline_[from.index].range;
-        const RvaRange new_range = updated_[to.index].range;
+        insert_sorted(baseline_votes_[objects.baseline], objects.updated);
+        insert_sorted(updated_votes_[objects.updated], objects.baseline);
+        const RvaRange old_range = baseline_[objects.baseline].range;
+        const RvaRange new_range = updated_[objects.updated].range;
+        const auto follow = [&](std::optional<Rva> old_target, std::optional<Rva> new_target) {
+            if (const auto pair = old_target && new_target ? objects_at(*old_target, *new_target) : std::nullopt)
+                pending.push_back(*pair);
+        };
         for (const pe::Relocation& field : baseline_places_.relocations_in(old_range)) {
             const std::uint32_t offset = field.at - old_range.begin;
             if (offset >= new_range.size)
                 break;
-            const auto old_target = baseline_places_.program().pointer_at(field.at);
-            const auto new_target = updated_places_.program().pointer_at(new_range.begin + offset);
-            if (old_target && new_target)
-                pending.emplace_back(*old_target, *new_target);
+            follow(baseline_places_.program().pointer_at(field.at),
+                   updated_places_.program().pointer_at(new_range.begin + offset));
         }
         const auto words = baseline_places_.words_in(old_range);
         const auto others = updated_places_.words_in(new_range);
         for (std::size_t i = 0; i < std::min(words.size(), others.size()); ++i) {
-            const auto old_target = baseline_places_.program().target_of(words[i]);
-            const auto new_target = updated_places_.program().target_of(others[i]);
-            if (words[i].at - old_range.begin == others[i].at - new_range.begin && old_target && new_target)
-                pending.emplace_back(*old_target, *new_target);
+            if (words[i].at - old_range.begin == others[i].at - new_range.begin)
+                follow(baseline_places_.program().target_of(words[i]), updated_places_.program().target_of(others[i]));
         }
     }
 }
@@ -237,8 +263,8 @@ void DataMap::by_place() {
         if (!starts_section(updated_places_, updated_, u)) {
             b = to_baseline_[u - 1] + 1;
         } else if (section) {
-            const auto old_section = match::section_like(baseline_places_.program().image(),
-                                                         updated_places_.program().image(), *section);
+            const auto old_section =
+                match::section_like(baseline_places_.program().image(), updated_places_.program().image(), *section);
             const auto first =
                 old_section ? std::lower_bound(baseline_.begin(), baseline_.end(), old_section->range.begin,
                                                [](const DataObject& object, Rva at) { return object.range.begin < at; })

@@ -46,7 +46,13 @@ class DataMap {
 
   private:
     void collect_votes(const match::Matching& functions);
-    void vote(Rva baseline, Rva updated, std::uint32_t voter);
+    struct ObjectPair {
+        std::uint32_t baseline = 0;
+        std::uint32_t updated = 0;
+    };
+    std::vector<ObjectPair> objects_of(std::uint32_t baseline, std::uint32_t updated) const;
+    std::optional<ObjectPair> objects_at(Rva baseline, Rva updated) const;
+    void vote(ObjectPair objects, std::uint32_t voter);
     void pair(std::uint32_t baseline, std::uint32_t updated);
     void by_names();
     void by_votes();

@@ -190,13 +190,39 @@ class Matcher {
     void propagate() {
         while (!fresh_.empty()) {
             std::vector<std::pair<std::uint32_t, std::uint32_t>> touched;
-            for (const auto& [b, u] : std::exchange(fresh_, {}))
-                if (result_.same_code(b, u))
-                    for (std::size_t i = 0; i < baseline_[b].references.size(); ++i)
-                        if (baseline_[b].references[i].kind != program::ReferenceKind::arm64_page21)
-                            vote(baseline_[b].references[i].target, updated_[u].references[i].target, touched);
+            const auto fresh = std::exchange(fresh_, {});
+            program::for_each_in_order(
+                fresh.size(), [&](std::size_t i) { return led_to(fresh[i].first, fresh[i].second); },
+                [&](const std::vector<PlacePair>& led) {
+                    for (const auto& [from, to] : led)
+                        vote(from, to, touched);
+                });
             relate_touched(touched);
         }
+    }
+
+    using PlacePair = std::pair<Place, Place>;
+
+    /// What the i-th references of two functions with the same code lead to, where that may speak for something.
+    std::vector<PlacePair> led_to(std::uint32_t b, std::uint32_t u) const {
+        std::vector<PlacePair> led;
+        for (std::size_t i = 0; result_.same_code(b, u) && i < baseline_[b].references.size(); ++i) {
+            const program::Reference& reference = baseline_[b].references[i];
+            const RvaRange range = baseline_[b].range;
+            if (reference.kind == program::ReferenceKind::arm64_page21 ||
+                (range.contains(reference.target) && reference.target != range.begin))
+                continue;
+            const Place from = baseline_places_.at(reference.target);
+            const Place to = updated_places_.at(updated_[u].references[i].target);
+            if (speaks(from, to))
+                led.emplace_back(from, to);
+        }
+        return led;
+    }
+
+    static bool speaks(const Place& from, const Place& to) {
+        return from.kind == to.kind && from.offset == to.offset &&
+               ((from.kind == PlaceKind::function && from.offset == 0) || from.kind == PlaceKind::data);
     }
 
     using Touched = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
@@ -233,28 +259,32 @@ class Matcher {
                 from.data()[b].range.size != to.data()[before + 1].range.size ||
                 baseline_places_.relocations_in(from.data()[b].range).empty())
                 continue;
-            vote(from.data()[b].range.begin, to.data()[before + 1].range.begin, touched);
+            const Place one = baseline_places_.at(from.data()[b].range.begin);
+            const Place other = updated_places_.at(to.data()[before + 1].range.begin);
+            if (speaks(one, other))
+                vote(one, other, touched);
         }
         return relate_touched(touched);
     }
 
-    void vote(Rva b, Rva u, Touched& touched) {
-        std::vector<std::pair<Rva, Rva>> pending{{b, u}};
-        while (!pending.empty()) {
-            const auto [from_rva, to_rva] = pending.back();
-            pending.pop_back();
-            const Place from = baseline_places_.at(from_rva);
-            const Place to = updated_places_.at(to_rva);
-            if (from.kind != to.kind || from.offset != to.offset)
-                continue;
-            if (from.kind == PlaceKind::function && from.offset == 0) {
+    /// For two places that speak for something, and for all that pointers there lead to.
+    void vote(Place from, Place to, Touched& touched) {
+        std::vector<std::pair<Rva, Rva>> pending;
+        for (;;) {
+            if (from.kind == PlaceKind::function) {
                 insert_sorted(baseline_votes_[from.index], to.index);
                 insert_sorted(updated_votes_[to.index], from.index);
                 touched.emplace_back(from.index, to.index);
-            } else if (from.kind == PlaceKind::data && objects_.size() < object_limit() &&
-                       objects_.insert(pair_key(from.index, to.index)).second) {
+            } else if (objects_.size() < object_limit() && objects_.insert(pair_key(from.index, to.index)).second) {
                 pointers_of(from.index, to.index, pending);
             }
+            do {
+                if (pending.empty())
+                    return;
+                from = baseline_places_.at(pending.back().first);
+                to = updated_places_.at(pending.back().second);
+                pending.pop_back();
+            } while (!speaks(from, to));
         }
     }
 

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <thread>
+#include <vector>
 
 namespace suture::program {
 
@@ -29,6 +31,21 @@ void for_each_index(std::size_t count, const Work& work) {
         run();
     } else {
         run();
+    }
+}
+
+/// Makes something of each i in [0, count), side by side, and hands it to take() in order. Not all of it is in memory
+/// at a time.
+template <class Make, class Take>
+void for_each_in_order(std::size_t count, const Make& make, const Take& take) {
+    constexpr std::size_t kBatch = 4096;
+    std::vector<decltype(make(std::size_t{}))> made;
+    for (std::size_t first = 0; first < count; first += kBatch) {
+        made.clear();
+        made.resize(std::min(kBatch, count - first));
+        for_each_index(made.size(), [&](std::size_t i) { made[i] = make(first + i); });
+        for (auto& one : made)
+            take(one);
     }
 }
 

@@ -1,24 +1,11 @@
 #include "patchgen/program/x64/machine_code.hpp"
 
+#include "patchgen/program/x64/operations.hpp"
 #include "patchgen/program/x64/register_flow.hpp"
 
 namespace suture::program::x64 {
 
 namespace {
-
-class Follower final : public RegisterFollower {
-  public:
-    Follower(const Stretch& stretch, std::span<const std::uint32_t> instructions)
-        : stretch_(stretch), steps_(steps_of(stretch, instructions)) {}
-
-    RegisterFlow follow(const FlowHints& hints, Reach reach) override {
-        return follow_registers(stretch_, steps_, hints, reach);
-    }
-
-  private:
-    const Stretch& stretch_;
-    std::vector<Step> steps_;
-};
 
 class Code final : public MachineCode {
   public:
@@ -31,7 +18,7 @@ class Code final : public MachineCode {
 
     std::unique_ptr<RegisterFollower> follower(const Stretch& stretch,
                                                std::span<const std::uint32_t> instructions) const override {
-        return std::make_unique<Follower>(stretch, instructions);
+        return make_follower(stretch, instructions);
     }
 
     bool is_of_flow(ReferenceKind kind) const override { return kind == ReferenceKind::image_relative; }

@@ -1,5 +1,7 @@
 #include "patchgen/program/x64/register_flow.hpp"
 
+#include "patchgen/program/x64/operations.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -105,14 +107,18 @@ bool merge_into(State& to, const State& from) {
     return changed;
 }
 
-class Follower {
+class Follower final : public RegisterFollower {
   public:
-    Follower(const Stretch& stretch, std::span<const Step> steps, const FlowHints& hints)
-        : stretch_(stretch), steps_(steps), hints_(hints) {}
-
-    RegisterFlow run(Reach reach) {
+    Follower(const Stretch& stretch, std::span<const std::uint32_t> instructions)
+        : stretch_(stretch), steps_(steps_of(stretch, instructions)) {
         find_labels();
-        bool settled = settle();
+    }
+
+    /// Going on to everything begins with what the known ways told before.
+    RegisterFlow follow(const FlowHints& hints, Reach reach) override {
+        hints_ = &hints;
+        bool settled = (reach == Reach::everything && knows_ways_) || settle();
+        knows_ways_ = settled;
         if (reach == Reach::everything && settled) {
             reach_ = reach;
             settled = settle();
@@ -202,7 +208,7 @@ class Follower {
         for (unsigned left = jumped.held(); left != 0; left &= left - 1) {
             const auto reg = static_cast<std::size_t>(std::countr_zero(left));
             Value value = jumped[reg];
-            if (value.kind != Kind::address || state[reg].kind != Kind::other || !hints_.looks_like_table(value.at))
+            if (value.kind != Kind::address || state[reg].kind != Kind::other || !hints_->looks_like_table(value.at))
                 continue;
             value.supposed = true;
             state.set(reg, value);
@@ -262,9 +268,10 @@ class Follower {
     }
 
     const Stretch& stretch_;
-    std::span<const Step> steps_;
-    const FlowHints& hints_;
+    std::vector<Step> steps_;
+    const FlowHints* hints_ = nullptr;
     Reach reach_ = Reach::known_ways;
+    bool knows_ways_ = false;                     ///< it has followed those that are known
     static constexpr std::uint32_t kUnmarked = 0; ///< nothing jumps there
     static constexpr std::uint32_t kMarked = 1;   ///< something does, and no way has been seen yet
     static constexpr std::uint32_t kFirstKnown = 2;
@@ -338,7 +345,7 @@ void Follower::take_call(State& state) const {
     for (unsigned left = state.held() & kVolatile; left != 0; left &= left - 1) {
         const auto reg = static_cast<std::size_t>(std::countr_zero(left));
         Value value = state[reg];
-        if (value.kind == Kind::address && hints_.looks_like_table(value.at))
+        if (value.kind == Kind::address && hints_->looks_like_table(value.at))
             value.supposed = true;
         else if (value.kind == Kind::image_base || value.kind == Kind::perhaps_base)
             value = {.kind = Kind::perhaps_base};
@@ -356,13 +363,13 @@ void Follower::take_switch(std::size_t index, const State& state) {
     if (value.kind == Kind::destination) {
         const Switch found{value.at, value.base, bound_before(value.load)};
         found_.switches.push_back(found);
-        for (const std::uint32_t target : hints_.jumps_of(found))
+        for (const std::uint32_t target : hints_->jumps_of(found))
             jump_to(target, step.offset, state);
         return;
     }
     if (value.kind == Kind::pointer || (value.kind == Kind::other && step.leaves))
         return; // a call in tail position
-    if (value.kind == Kind::address && !hints_.looks_like_table(value.at)) {
+    if (value.kind == Kind::address && !hints_->looks_like_table(value.at)) {
         if (value.at >= stretch_.begin && value.at - stretch_.begin < stretch_.bytes.size())
             jump_to(value.at - stretch_.begin, step.offset, state);
         return;
@@ -371,7 +378,7 @@ void Follower::take_switch(std::size_t index, const State& state) {
         return not_understood(step, "jump by way of a table that is not understood");
     // That too, unless the function has a table in hand.
     for (const auto& other : steps_)
-        if (other.operation == Operation::load_address && hints_.looks_like_table(other.target))
+        if (other.operation == Operation::load_address && hints_->looks_like_table(other.target))
             return not_understood(step, "jump by way of a table that is not understood");
 }
 
@@ -468,9 +475,8 @@ std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
 
 } // namespace
 
-RegisterFlow follow_registers(const Stretch& stretch, std::span<const Step> steps, const FlowHints& hints,
-                              Reach reach) {
-    return Follower(stretch, steps, hints).run(reach);
+std::unique_ptr<RegisterFollower> make_follower(const Stretch& stretch, std::span<const std::uint32_t> instructions) {
+    return std::make_unique<Follower>(stretch, instructions);
 }
 
 } // namespace suture::program::x64

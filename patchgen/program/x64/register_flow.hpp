@@ -1,11 +1,10 @@
 #pragma once
 
 #include "patchgen/program/machine_code.hpp"
-#include "patchgen/program/x64/operations.hpp"
 
 namespace suture::program::x64 {
 
-/// Follows addresses through the registers.
-RegisterFlow follow_registers(const Stretch& stretch, std::span<const Step> steps, const FlowHints& hints, Reach reach);
+/// See MachineCode::follower.
+std::unique_ptr<RegisterFollower> make_follower(const Stretch& stretch, std::span<const std::uint32_t> instructions);
 
 } // namespace suture::program::x64
