@@ -190,7 +190,8 @@ Result<Report> apply(target::Target& target, std::span<const package::Package> p
     for (const Job& job : jobs) {
         SUTURE_CHECK(verify_ledger(target, job.plan.committed));
         report.modules.push_back({job.module.name, job.module.range.begin, job.package->manifest().functions.size(),
-                                  job.package->manifest().sequence, "patched"});
+                                  job.package->manifest().sequence, "patched",
+                                  job.before ? job.before->active : 0});
     }
     return report;
 }

@@ -80,7 +80,7 @@ Result<Report> remove(target::Target& target, std::string_view module, const Opt
     SUTURE_TRY(const auto others, find_ledgers(target));
     if (others.empty())
         SUTURE_CHECK(target.leave());
-    report.modules.push_back({before.module, before.module_range.begin, 0, 0, "removed"});
+    report.modules.push_back({before.module, before.module_range.begin, 0, 0, "removed", before.active});
     return report;
 }
 

@@ -66,8 +66,8 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
         SUTURE_CHECK(switch_versions());
     }
     SUTURE_CHECK(verify_ledger(target, after));
-    report.modules.push_back(
-        {after.module, after.module_range.begin, redirected(after), sequence, sequence == 0 ? "baseline" : "patched"});
+    report.modules.push_back({after.module, after.module_range.begin, redirected(after), sequence,
+                              sequence == 0 ? "baseline" : "patched", before.active});
     return report;
 }
 

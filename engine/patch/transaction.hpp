@@ -31,6 +31,7 @@ struct ModuleReport {
     std::size_t functions = 0;  ///< redirected by the version in force
     std::uint32_t sequence = 0; ///< of the version in force, 0 for the baseline
     std::string state;          ///< "patched", "baseline", "removed"
+    std::uint32_t previous = 0; ///< sequence that was in force before
 };
 
 /// What an operation did and how long it took.

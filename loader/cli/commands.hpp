@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/patch/transaction.hpp"
+#include "loader/cli/observation.hpp"
 #include "loader/cli/packages.hpp"
 
 #include <cstdint>
@@ -15,6 +16,7 @@ struct ApplyOptions {
     std::uint64_t pid = 0;
     TrustOptions trust;
     patch::Options patch;
+    std::optional<ObservationOptions> observation;
 };
 Answer apply(const ApplyOptions& options);
 

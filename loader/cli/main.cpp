@@ -112,6 +112,31 @@ int run(int argc, char** argv) {
     add_timeout(*apply_command, timeout);
     add_consistency(*apply_command, consistency);
 
+    double observed = 0;
+    ObservationOptions observation;
+    double probe_patience = std::chrono::duration<double>(observation.probe_patience).count();
+    auto* observe_option =
+        apply_command
+            ->add_option("--observe", observed,
+                         "Watch the process that long after the commit, and roll back if it does not do well")
+            ->check(check_decimal)
+            ->check(CLI::Range(0.0, kMaxTimeout))
+            ->type_name("SECONDS");
+    auto* probe_option =
+        apply_command
+            ->add_option(
+                "--probe", observation.probe,
+                "A command for the shell that succeeds as long as the program does well (its PID is in SUTURE_PID); "
+                "run before the commit, and again and again while it is observed")
+            ->needs(observe_option)
+            ->type_name("COMMAND");
+    apply_command->add_option("--probe-timeout", probe_patience, "How long each probe may take")
+        ->check(check_decimal)
+        ->check(CLI::Range(0.0, kMaxTimeout))
+        ->needs(probe_option)
+        ->capture_default_str()
+        ->type_name("SECONDS");
+
     RunOptions run_options;
     auto* run_command = app.add_subcommand("run", "Start a program and patch it before its first instruction");
     run_command->add_option("PACKAGE", run_options.packages, "Hotpatches, one for each module")->required();
@@ -181,6 +206,15 @@ int run(int argc, char** argv) {
     patch.timeout = std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
     patch.consistency = consistency == "none" ? patch::Consistency::none : patch::Consistency::quiescent;
     apply_options.patch = run_options.patch = rollback_options.patch = remove_options.patch = patch;
+    if (*observe_option) {
+        const auto nanoseconds = [](double seconds) {
+            return std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
+        };
+        observation.duration = nanoseconds(observed);
+        observation.probe_patience = nanoseconds(probe_patience);
+        observation.verbose = output_options.verbose;
+        apply_options.observation = observation;
+    }
     if (!status_all)
         status_options.pid = status_pid;
 

@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint32_t kTebStackBase = 0x08;
 constexpr std::uint32_t kTebStackLimit = 0x10;
 constexpr std::uint32_t kTebSelf = 0x30;
+constexpr std::uint32_t kTebProcess = 0x40; // ClientId.UniqueProcess
 constexpr std::uint32_t kTebPeb = 0x60;
 /// Wine's own part lies in GdiTebBatch and what follows.
 constexpr std::uint32_t kTebPrivate = 0x2f0;
@@ -114,6 +115,7 @@ Result<WineProcess> find_wine_process(const Memory& memory, const std::vector<Ma
         has_peb = true;
         process.peb = Va{*peb};
         process.image = *image;
+        process.windows_pid = memory.value<std::uint64_t>(page + kTebProcess).value_or(0);
         // A thread that is starting or ending has no frame yet: another one is taken.
         return calibrate(memory, maps, page, process.layout);
     };

@@ -20,7 +20,8 @@ struct WineLayout {
 /// A process in which Wine runs a PE image.
 struct WineProcess {
     Va peb;
-    Va image; ///< base of the program
+    Va image;                      ///< base of the program
+    std::uint64_t windows_pid = 0; ///< by which Wine's own programs know it
     WineLayout layout;
 };
 
