@@ -4,6 +4,7 @@
 #include "patchgen/diff/image_checks.hpp"
 #include "patchgen/diff/sites.hpp"
 #include "patchgen/diff/type_checks.hpp"
+#include "patchgen/program/parallel.hpp"
 
 #include <fmt/format.h>
 
@@ -63,14 +64,37 @@ class Comparison {
         return all != 0 && (all <= kFew ? some * 2 >= all : some * 5 >= all * 3);
     }
 
+    /// All pairs are asked side by side what their being equal depends on, then all of that is looked at side by side.
     void compare_pairs() {
+        std::vector<Edge> edges;
         for (std::uint32_t b = 0; b < pairing_.functions.to_updated.size(); ++b)
-            for (const std::uint32_t u : pairing_.functions.to_updated[b]) {
-                FunctionDiff diff = compare_functions(pairing_, contents_, b, u);
-                if (!diff.equal())
-                    changed_.emplace(b, u);
-                diffs_.emplace(Edge{b, u}, std::move(diff));
-            }
+            for (const std::uint32_t u : pairing_.functions.to_updated[b])
+                edges.emplace_back(b, u);
+        std::vector<std::optional<FunctionDiff>> diffs;
+        diffs.reserve(edges.size());
+        program::for_each_in_order(
+            edges.size(),
+            [&](std::size_t i) { return compare_but_for_data(pairing_, contents_, edges[i].first, edges[i].second); },
+            [&](std::optional<Contents::Dependence>& on) {
+                diffs.emplace_back();
+                if (!on)
+                    return;
+                FunctionDiff& diff = diffs.back().emplace();
+                diff.inner = std::move(on->inner);
+                diff.contents.reserve(on->questions.size());
+                for (const Contents::Question& question : on->questions)
+                    diff.contents.push_back(contents_.ask(question));
+            });
+        contents_.settle();
+        const auto same = [&](Contents::Node node) { return contents_.same(node); };
+        for (std::size_t i = 0; i < edges.size(); ++i) {
+            const auto [b, u] = edges[i];
+            const bool equal = diffs[i] && std::ranges::all_of(diffs[i]->contents, same);
+            FunctionDiff diff = equal ? std::move(*diffs[i]) : compare_functions(pairing_, contents_, b, u);
+            if (!diff.equal())
+                changed_.emplace(b, u);
+            diffs_.emplace_hint(diffs_.end(), edges[i], std::move(diff));
+        }
     }
 
     /// Whatever leads into the middle of a changed function changes with it, directly or through data.

@@ -1,6 +1,7 @@
 #include "patchgen/diff/contents.hpp"
 
 #include "patchgen/match/names.hpp"
+#include "patchgen/program/parallel.hpp"
 #include "patchgen/program/type_information.hpp"
 
 #include <algorithm>
@@ -130,7 +131,7 @@ Contents::Extent Contents::extent_of(const match::Places& places, Rva at) {
 }
 
 Contents::Node Contents::compare(Rva baseline, Rva updated, std::uint32_t size) {
-    const Node result = node(baseline, updated, size, false);
+    const Node result = ask({baseline, updated, size, false});
     settle();
     return result;
 }
@@ -138,41 +139,47 @@ Contents::Node Contents::compare(Rva baseline, Rva updated, std::uint32_t size) 
 bool Contents::same_initial(Rva baseline, Rva updated, std::uint32_t size) {
     if (size == 0)
         return true;
-    const Node result = node(baseline, updated, size, true);
+    const Node result = ask({baseline, updated, size, true});
     settle();
     return same(result);
 }
 
 bool Contents::same_pointers(Rva baseline_field, Rva updated_field) {
-    Entry entry;
-    if (!same_pointer(entry, baseline_field, updated_field))
+    Dependence on;
+    if (!same_pointer(on, baseline_field, updated_field))
         return false;
+    std::vector<Node> nodes;
+    for (const Question& question : on.questions)
+        nodes.push_back(ask(question));
     settle();
-    return std::all_of(entry.children.begin(), entry.children.end(), [&](Node child) { return same(child); });
+    return std::all_of(nodes.begin(), nodes.end(), [&](Node node) { return same(node); });
 }
 
-bool Contents::same_words(const program::AddressWord& baseline, const program::AddressWord& updated,
-                          std::vector<Edge>& inner) {
-    Entry entry;
-    if (!same_word(entry, baseline, updated))
-        return false;
-    settle();
-    inner.insert(inner.end(), entry.inner.begin(), entry.inner.end());
-    return std::all_of(entry.children.begin(), entry.children.end(), [&](Node child) { return same(child); });
-}
-
-Contents::Node Contents::node(Rva baseline, Rva updated, std::uint32_t size, bool initial) {
-    const auto [at, added] = index_.try_emplace({baseline, updated, size, initial}, static_cast<Node>(nodes_.size()));
+Contents::Node Contents::ask(const Question& question) {
+    const auto [at, added] = index_.try_emplace(question, static_cast<Node>(nodes_.size()));
     if (added)
-        nodes_.push_back({baseline, updated, size, initial, true, {}, {}});
+        nodes_.push_back({question, true, {}, {}});
     return at->second;
 }
 
 /// Expands what was added, and all that follows from it. Equal is what nothing proves unequal: pointers may go round.
 void Contents::settle() {
     const std::size_t first = settled_;
-    while (settled_ < nodes_.size())
-        expand(static_cast<Node>(settled_++));
+    while (settled_ < nodes_.size()) {
+        const std::size_t begin = settled_;
+        program::for_each_in_order(
+            nodes_.size() - begin, [&](std::size_t i) { return expand(nodes_[begin + i].question); },
+            [&](Expansion& found) {
+                std::vector<Node> children;
+                children.reserve(found.questions.size());
+                for (const Question& question : found.questions)
+                    children.push_back(ask(question));
+                Entry& entry = nodes_[settled_++];
+                entry.same = found.same;
+                entry.children = std::move(children);
+                entry.inner = std::move(found.inner);
+            });
+    }
     std::vector<Node> unequal;
     for (std::size_t i = first; i < nodes_.size(); ++i)
         if (!nodes_[i].same)
@@ -219,70 +226,71 @@ void Contents::differ(const std::set<Edge>& functions) {
         spread(unequal, 0);
 }
 
-void Contents::expand(Node index) {
-    Entry entry = nodes_[index];
-    const Place from = pairing_.baseline.at(entry.baseline);
-    const Place to = pairing_.updated.at(entry.updated);
+Contents::Expansion Contents::expand(const Question& question) const {
+    Expansion found;
+    const Place from = pairing_.baseline.at(question.baseline);
+    const Place to = pairing_.updated.at(question.updated);
     if (from.kind != PlaceKind::data || to.kind != PlaceKind::data) {
-        entry.same = false;
+        found.same = false;
     } else {
         const DataObject& object = pairing_.updated.program().data()[to.index];
-        if (entry.initial)
-            entry.same = same_bytes(entry, entry.baseline, entry.updated, entry.size);
+        if (question.initial)
+            found.same = same_bytes(found, question.baseline, question.updated, question.size);
         else if (object.writable != pairing_.baseline.program().data()[from.index].writable)
-            entry.same = false;
-        else if (const auto type = program::type_described_at(pairing_.updated.program().image(), entry.updated);
-                 object.writable && type && entry.size == 0)
+            found.same = false;
+        else if (const auto type = program::type_described_at(pairing_.updated.program().image(), question.updated);
+                 object.writable && type && question.size == 0)
             // Types are the same by their names, wherever they are described.
-            entry.same = program::type_described_at(pairing_.baseline.program().image(), entry.baseline) == type;
+            found.same = program::type_described_at(pairing_.baseline.program().image(), question.baseline) == type;
         else if (object.writable)
-            entry.same = pairing_.data.counterpart(to.index).kind == Counterpart::Kind::paired &&
-                         pairing_.data.counterpart(to.index).baseline + to.offset == entry.baseline;
-        else if (entry.size != 0)
-            entry.same = same_bytes(entry, entry.baseline, entry.updated, entry.size);
+            found.same = pairing_.data.counterpart(to.index).kind == Counterpart::Kind::paired &&
+                         pairing_.data.counterpart(to.index).baseline + to.offset == question.baseline;
+        else if (question.size != 0)
+            found.same = same_bytes(found, question.baseline, question.updated, question.size);
         else
-            entry.same = expand_address(entry);
+            found.same = expand_address(found, question);
     }
-    nodes_[index] = std::move(entry);
+    return found;
 }
 
-bool Contents::expand_address(Entry& entry) {
+bool Contents::expand_address(Dependence& on, const Question& question) const {
     const auto& from = pairing_.baseline;
     const auto& to = pairing_.updated;
-    const DataObject& old_object = *from.program().data_at(entry.baseline);
-    const DataObject& new_object = *to.program().data_at(entry.updated);
-    const std::uint32_t old_offset = entry.baseline - old_object.range.begin;
-    const std::uint32_t new_offset = entry.updated - new_object.range.begin;
-    const std::uint32_t old_text = text_size(from, old_object, entry.baseline);
-    const std::uint32_t new_text = text_size(to, new_object, entry.updated);
-    if (!match::names_compatible(old_object.names, new_object.names) || !same_type_behind(entry))
+    const DataObject& old_object = *from.program().data_at(question.baseline);
+    const DataObject& new_object = *to.program().data_at(question.updated);
+    const std::uint32_t old_offset = question.baseline - old_object.range.begin;
+    const std::uint32_t new_offset = question.updated - new_object.range.begin;
+    const std::uint32_t old_text = text_size(from, old_object, question.baseline);
+    const std::uint32_t new_text = text_size(to, new_object, question.updated);
+    if (!match::names_compatible(old_object.names, new_object.names) || !same_type_behind(on, question))
         return false;
     if (old_object.size_known && new_object.size_known)
         return old_offset == new_offset && old_object.range.size == new_object.range.size &&
-               same_bytes(entry, old_object.range.begin, new_object.range.begin, old_object.range.size) &&
-               (old_offset != 0 || same_perhaps_addresses(entry, old_object.range.size));
+               same_bytes(on, old_object.range.begin, new_object.range.begin, old_object.range.size) &&
+               (old_offset != 0 || same_perhaps_addresses(on, question, old_object.range.size));
     if (old_text != 0 && old_text == new_text) {
-        if (!same_bytes(entry, entry.baseline, entry.updated, old_text))
+        if (!same_bytes(on, question.baseline, question.updated, old_text))
             return false;
         // A string may be the first member of something: what is no text behind it goes with it. Where there are
         // symbols, whatever is more than a literal has a name.
         if (old_object.names.empty() && has_symbols(from) && has_symbols(to))
             return true;
-        const Rva old_end{static_cast<std::uint32_t>(interval_end(from, old_object, entry.baseline))};
-        const Rva new_end{static_cast<std::uint32_t>(interval_end(to, new_object, entry.updated))};
+        const Rva old_end{static_cast<std::uint32_t>(interval_end(from, old_object, question.baseline))};
+        const Rva new_end{static_cast<std::uint32_t>(interval_end(to, new_object, question.updated))};
         const DataObject* old_next = unnamed_behind(from, old_object, old_end);
         const DataObject* new_next = unnamed_behind(to, new_object, new_end);
-        if (old_next && new_next && old_end - entry.baseline == new_end - entry.updated &&
+        if (old_next && new_next && old_end - question.baseline == new_end - question.updated &&
             text_size(from, *old_next, old_end) == 0 && text_size(to, *new_next, new_end) == 0 &&
             !pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
-            entry.children.push_back(node(old_end, new_end, 0, false));
+            on.questions.push_back({old_end, new_end, 0, false});
         return true;
     }
     const auto old_size =
-        static_cast<std::uint32_t>(interval_end(from, old_object, entry.baseline)) - entry.baseline.value;
-    const auto new_size = static_cast<std::uint32_t>(interval_end(to, new_object, entry.updated)) - entry.updated.value;
+        static_cast<std::uint32_t>(interval_end(from, old_object, question.baseline)) - question.baseline.value;
+    const auto new_size =
+        static_cast<std::uint32_t>(interval_end(to, new_object, question.updated)) - question.updated.value;
     const std::uint32_t shared = std::min(old_size, new_size);
-    if (!same_bytes(entry, entry.baseline, entry.updated, shared) || !same_perhaps_addresses(entry, shared))
+    if (!same_bytes(on, question.baseline, question.updated, shared) || !same_perhaps_addresses(on, question, shared))
         return false;
     if (old_size != new_size) {
         // The longer one goes on. Where the shorter one certainly ends, that is padding or it has grown; where an
@@ -290,7 +298,7 @@ bool Contents::expand_address(Entry& entry) {
         // other image has something that begins where its users lead, or it has come to lie elsewhere.
         const bool old_is_shorter = old_size < new_size;
         const match::Places& shorter = old_is_shorter ? from : to;
-        const Rva end = (old_is_shorter ? entry.baseline : entry.updated) + shared;
+        const Rva end = (old_is_shorter ? question.baseline : question.updated) + shared;
         const std::uint32_t rest = std::max(old_size, new_size) - shared;
         const DataObject* next = unnamed_behind(shorter, old_is_shorter ? old_object : new_object, end);
         const auto lies_elsewhere = [&] {
@@ -298,45 +306,45 @@ bool Contents::expand_address(Entry& entry) {
             return (old_is_shorter ? pairing_.data.sole_vote(index) : pairing_.data.sole_baseline_vote(index)) != ~0u;
         };
         if (next) {
-            const std::size_t children = entry.children.size();
-            const std::size_t inner = entry.inner.size();
-            if (same_bytes(entry, entry.baseline + shared, entry.updated + shared, rest))
+            const std::size_t questions = on.questions.size();
+            const std::size_t inner = on.inner.size();
+            if (same_bytes(on, question.baseline + shared, question.updated + shared, rest))
                 return true;
             if (!pairing_.data.begins_in_both(old_is_shorter, shorter.index_of(*next)) && !lies_elsewhere())
                 return false;
-            entry.children.resize(children);
-            entry.inner.resize(inner);
+            on.questions.resize(questions);
+            on.inner.resize(inner);
         }
         const match::Places& longer = old_is_shorter ? to : from;
         const auto tail =
-            longer.program().image().content({(old_is_shorter ? entry.updated : entry.baseline) + shared, rest});
+            longer.program().image().content({(old_is_shorter ? question.updated : question.baseline) + shared, rest});
         return rest <= kMaxPadding && tail &&
                std::all_of(tail->begin(), tail->end(), [](std::uint8_t c) { return c == 0; });
     }
-    const Rva old_end = entry.baseline + shared;
-    const Rva new_end = entry.updated + shared;
+    const Rva old_end = question.baseline + shared;
+    const Rva new_end = question.updated + shared;
     const DataObject* old_next = unnamed_behind(from, old_object, old_end);
     const DataObject* new_next = unnamed_behind(to, new_object, new_end);
     if (!old_next || !new_next || pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
         return true;
     // Strings behind a virtual function table are literals.
-    if (pointers_only(from, {entry.baseline, shared}) && text_size(from, *old_next, old_end) != 0 &&
+    if (pointers_only(from, {question.baseline, shared}) && text_size(from, *old_next, old_end) != 0 &&
         text_size(to, *new_next, new_end) != 0)
         return true;
-    entry.children.push_back(node(old_end, new_end, 0, false));
+    on.questions.push_back({old_end, new_end, 0, false});
     return true;
 }
 
 /// Nothing tells that the words of something stand for addresses, but all of them may: then equal ones must lead to the
 /// same things too.
-bool Contents::same_perhaps_addresses(Entry& entry, std::uint32_t size) {
-    const auto base = base_of_words(pairing_.baseline, {entry.baseline, size});
-    const auto new_base = base ? base_of_words(pairing_.updated, {entry.updated, size}) : std::nullopt;
+bool Contents::same_perhaps_addresses(Dependence& on, const Question& question, std::uint32_t size) const {
+    const auto base = base_of_words(pairing_.baseline, {question.baseline, size});
+    const auto new_base = base ? base_of_words(pairing_.updated, {question.updated, size}) : std::nullopt;
     if (!new_base || (base->value == 0) != (new_base->value == 0))
         return true;
     for (std::uint32_t i = 0; i < size; i += 4) {
-        const program::AddressWord word{entry.baseline + i, *base};
-        if (!same_word(entry, word, {entry.updated + i, *new_base}))
+        const program::AddressWord word{question.baseline + i, *base};
+        if (!same_word(on, word, {question.updated + i, *new_base}))
             return false;
     }
     return true;
@@ -364,14 +372,14 @@ std::optional<Rva> Contents::base_of_words(const match::Places& places, RvaRange
 }
 
 /// In front of a virtual function table lies a pointer to what tells the type of its objects.
-bool Contents::same_type_behind(Entry& entry) {
-    if (entry.baseline.value < 8 || entry.updated.value < 8)
+bool Contents::same_type_behind(Dependence& on, const Question& question) const {
+    if (question.baseline.value < 8 || question.updated.value < 8)
         return true;
-    const Rva before{entry.baseline.value - 8};
-    const Rva after{entry.updated.value - 8};
+    const Rva before{question.baseline.value - 8};
+    const Rva after{question.updated.value - 8};
     const bool had = is_type_pointer(pairing_.baseline, before);
     const bool has = is_type_pointer(pairing_.updated, after);
-    return had == has && (!has || same_pointer(entry, before, after));
+    return had == has && (!has || same_pointer(on, before, after));
 }
 
 bool Contents::is_type_pointer(const match::Places& places, Rva at) const {
@@ -395,7 +403,7 @@ bool Contents::is_type_pointer(const match::Places& places, Rva at) const {
     return offset <= 0 && offset > -kMaxObject && !text.empty() && std::all_of(text.begin(), text.end(), in_name);
 }
 
-bool Contents::same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t size) {
+bool Contents::same_bytes(Dependence& on, Rva baseline, Rva updated, std::uint32_t size) const {
     auto old_bytes = pairing_.baseline.program().image().content({baseline, size});
     auto new_bytes = pairing_.updated.program().image().content({updated, size});
     if (!old_bytes || !new_bytes)
@@ -413,7 +421,7 @@ bool Contents::same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t
     if (old_fields != fields_in(pairing_.updated, updated))
         return false;
     for (const std::int64_t offset : old_fields) {
-        if (!same_pointer(entry, Rva{static_cast<std::uint32_t>(baseline.value + offset)},
+        if (!same_pointer(on, Rva{static_cast<std::uint32_t>(baseline.value + offset)},
                           Rva{static_cast<std::uint32_t>(updated.value + offset)}))
             return false;
         for (std::int64_t i = std::max<std::int64_t>(offset, 0); i < std::min<std::int64_t>(offset + 8, size); ++i)
@@ -445,7 +453,7 @@ bool Contents::same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t
         const std::uint32_t offset = words[i].at - baseline;
         if (size - offset < 4)
             break;
-        if (!same_word(entry, words[i], others[i]))
+        if (!same_word(on, words[i], others[i]))
             return false;
         for (std::uint32_t k = offset; k < offset + 4; ++k)
             (*old_bytes)[k] = (*new_bytes)[k] = 0;
@@ -453,24 +461,24 @@ bool Contents::same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t
     return *old_bytes == *new_bytes;
 }
 
-bool Contents::same_word(Entry& entry, const program::AddressWord& baseline, const program::AddressWord& updated) {
+bool Contents::same_word(Dependence& on, const program::AddressWord& baseline,
+                         const program::AddressWord& updated) const {
     const auto old_target = pairing_.baseline.program().target_of(baseline);
     const auto new_target = pairing_.updated.program().target_of(updated);
     if (!old_target || !new_target || baseline.indirect != updated.indirect)
         return false;
-    return baseline.indirect ? same_pointer(entry, *old_target, *new_target)
-                             : same_target(entry, *old_target, *new_target);
+    return baseline.indirect ? same_pointer(on, *old_target, *new_target) : same_target(on, *old_target, *new_target);
 }
 
-bool Contents::same_pointer(Entry& entry, Rva baseline, Rva updated) {
+bool Contents::same_pointer(Dependence& on, Rva baseline, Rva updated) const {
     const auto old_target = pairing_.baseline.program().pointer_at(baseline);
     const auto new_target = pairing_.updated.program().pointer_at(updated);
     if (!old_target || !new_target)
         return old_target.has_value() == new_target.has_value();
-    return same_target(entry, *old_target, *new_target);
+    return same_target(on, *old_target, *new_target);
 }
 
-bool Contents::same_target(Entry& entry, Rva old_target, Rva new_target) {
+bool Contents::same_target(Dependence& on, Rva old_target, Rva new_target) const {
     const Place from = pairing_.baseline.at(old_target);
     const Place to = pairing_.updated.at(new_target);
     if (from.kind != to.kind)
@@ -481,7 +489,7 @@ bool Contents::same_target(Entry& entry, Rva old_target, Rva new_target) {
         if (!pairing_.functions.related(from.index, to.index) || from.offset != to.offset)
             return false;
         if (from.offset != 0) {
-            entry.inner.emplace_back(from.index, to.index);
+            on.inner.emplace_back(from.index, to.index);
             return pairing_.functions.same_code(from.index, to.index);
         }
         return true;
@@ -490,7 +498,7 @@ bool Contents::same_target(Entry& entry, Rva old_target, Rva new_target) {
     case PlaceKind::metadata:
         return from.offset == to.offset && pairing_.same_metadata(from.index, to.index);
     case PlaceKind::data:
-        entry.children.push_back(node(old_target, new_target, 0, false));
+        on.questions.push_back({old_target, new_target, 0, false});
         return true;
     case PlaceKind::end:
         return pairing_.same_section(from.index, to.index);

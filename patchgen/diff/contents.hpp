@@ -33,9 +33,32 @@ class Contents {
     bool same_initial(Rva baseline, Rva updated, std::uint32_t size);
     /// What two relocated fields point to.
     bool same_pointers(Rva baseline_field, Rva updated_field);
-    /// What two words that stand for addresses lead to; the functions into whose middle they lead go into `inner`.
-    bool same_words(const program::AddressWord& baseline, const program::AddressWord& updated,
-                    std::vector<Edge>& inner);
+    /// What a node is made for.
+    struct Question {
+        Rva baseline;
+        Rva updated;
+        std::uint32_t size = 0;
+        bool initial = false;
+
+        bool operator==(const Question&) const = default;
+    };
+    /// What something being the same depends on.
+    struct Dependence {
+        std::vector<Question> questions;
+        std::vector<Edge> inner; ///< functions into whose middle it leads
+    };
+    /// False where two relocated fields, or two words that stand for addresses, lead to different things whatever
+    /// comes of what they depend on.
+    bool may_be_same_pointers(Rva baseline_field, Rva updated_field, Dependence& on) const {
+        return same_pointer(on, baseline_field, updated_field);
+    }
+    bool may_be_same_words(const program::AddressWord& baseline, const program::AddressWord& updated,
+                           Dependence& on) const {
+        return same_word(on, baseline, updated);
+    }
+    /// A node for a question whose answer is not needed yet; settle() answers all of them, side by side.
+    Node ask(const Question& question);
+    void settle();
     /// Makes all content unequal that points into the middle of functions which turned out to differ.
     void differ(const std::set<Edge>& functions);
 
@@ -57,24 +80,16 @@ class Contents {
 
   private:
     struct Entry {
-        Rva baseline;
-        Rva updated;
-        std::uint32_t size = 0;
-        bool initial = false;
+        Question question;
         bool same = true;
         std::vector<Node> children;
         std::vector<Edge> inner; ///< functions into whose middle it points
     };
-
-    /// What a node was made for.
-    struct Question {
-        Rva baseline;
-        Rva updated;
-        std::uint32_t size = 0;
-        bool initial = false;
-
-        bool operator==(const Question&) const = default;
+    /// What looking at the two places of a question tells.
+    struct Expansion : Dependence {
+        bool same = true;
     };
+
     struct QuestionHash {
         std::size_t operator()(const Question& question) const {
             // An odd factor with bits all over: 2^64 divided by the golden ratio.
@@ -86,19 +101,17 @@ class Contents {
         }
     };
 
-    Node node(Rva baseline, Rva updated, std::uint32_t size, bool initial);
-    void settle();
     /// Makes what depends on `unequal` unequal too, as far as nodes from `first` on are concerned.
     void spread(const std::vector<Node>& unequal, std::size_t first);
-    void expand(Node index);
-    bool expand_address(Entry& entry);
+    Expansion expand(const Question& question) const;
+    bool expand_address(Dependence& on, const Question& question) const;
     /// `size` bytes at both addresses, pointers as children.
-    bool same_bytes(Entry& entry, Rva baseline, Rva updated, std::uint32_t size);
-    bool same_pointer(Entry& entry, Rva baseline, Rva updated);
-    bool same_word(Entry& entry, const program::AddressWord& baseline, const program::AddressWord& updated);
-    bool same_target(Entry& entry, Rva baseline, Rva updated);
-    bool same_type_behind(Entry& entry);
-    bool same_perhaps_addresses(Entry& entry, std::uint32_t size);
+    bool same_bytes(Dependence& on, Rva baseline, Rva updated, std::uint32_t size) const;
+    bool same_pointer(Dependence& on, Rva baseline, Rva updated) const;
+    bool same_word(Dependence& on, const program::AddressWord& baseline, const program::AddressWord& updated) const;
+    bool same_target(Dependence& on, Rva baseline, Rva updated) const;
+    bool same_type_behind(Dependence& on, const Question& question) const;
+    bool same_perhaps_addresses(Dependence& on, const Question& question, std::uint32_t size) const;
     bool is_type_pointer(const match::Places& places, Rva at) const;
 
     const Pairing& pairing_;

@@ -51,9 +51,13 @@ std::uint32_t address_bits(const Function& function, std::uint32_t offset) {
 
 class Comparer {
   public:
-    Comparer(const Pairing& pairing, Contents& contents, std::uint32_t baseline, std::uint32_t updated)
-        : pairing_(pairing), contents_(contents), baseline_(baseline), updated_(updated),
+    /// `answers`: what compares data; nullptr where that is only asked for.
+    Comparer(const Pairing& pairing, const Contents& contents, Contents* answers, std::uint32_t baseline,
+             std::uint32_t updated)
+        : pairing_(pairing), contents_(contents), answers_(answers), baseline_(baseline), updated_(updated),
           old_(pairing.old_function(baseline)), new_(pairing.new_function(updated)) {}
+
+    std::vector<Contents::Question>& asked() { return asked_; }
 
     FunctionDiff run() {
         if (!pairing_.functions.same_code(baseline_, updated_)) {
@@ -139,10 +143,26 @@ class Comparer {
 
     void data(const Reference& old_one, const Reference& new_one) {
         const std::uint32_t size = old_one.use == Use::read ? old_one.access_size : 0;
-        const Contents::Node node = contents_.compare(old_one.target, new_one.target, size);
-        if (!contents_.same(node))
-            return differ(old_one, new_one, "other data");
-        result_.contents.push_back(node);
+        if (!same_content({old_one.target, new_one.target, size}))
+            differ(old_one, new_one, "other data");
+    }
+
+    /// Where it is only asked for, it may be.
+    bool same_content(const Contents::Question& question) {
+        if (!answers_) {
+            asked_.push_back(question);
+            return true;
+        }
+        const Contents::Node node = answers_->compare(question.baseline, question.updated, question.size);
+        if (answers_->same(node))
+            result_.contents.push_back(node);
+        return answers_->same(node);
+    }
+
+    bool same_contents(const Contents::Dependence& on) {
+        result_.inner.insert(result_.inner.end(), on.inner.begin(), on.inner.end());
+        return std::ranges::all_of(on.questions,
+                                   [&](const Contents::Question& question) { return same_content(question); });
     }
 
     void table(const program::JumpTable& old_table, const program::JumpTable& new_table) {
@@ -290,18 +310,17 @@ class Comparer {
             if (from.offset != 0 && from.index != baseline_)
                 result_.inner.emplace_back(from.index, to.index);
             return true;
-        case PlaceKind::data: {
-            const Contents::Node node = contents_.compare(old_target, new_target, 0);
-            result_.contents.push_back(node);
-            return contents_.same(node);
-        }
+        case PlaceKind::data:
+            return same_content({old_target, new_target});
         case PlaceKind::import:
             return pairing_.same_import(from.index, to.index);
         case PlaceKind::gap:
             return pairing_.functions.related(from.index, to.index) && same_gap(old_target, new_target);
-        case PlaceKind::outside: // a pointer that only exception data refers to
+        case PlaceKind::outside: { // a pointer that only exception data refers to
+            Contents::Dependence on;
             return pairing_.baseline.program().pointer_at(old_target) &&
-                   contents_.same_pointers(old_target, new_target);
+                   contents_.may_be_same_pointers(old_target, new_target, on) && same_contents(on);
+        }
         default:
             return false;
         }
@@ -348,7 +367,9 @@ class Comparer {
             return false;
         for (std::size_t i = 0; i < words.size(); ++i) {
             const std::uint32_t offset = words[i].at - old_at;
-            if (offset != others[i].at - new_at || !contents_.same_words(words[i], others[i], result_.inner))
+            Contents::Dependence on;
+            if (offset != others[i].at - new_at || !contents_.may_be_same_words(words[i], others[i], on) ||
+                !same_contents(on))
                 return false;
             for (std::uint32_t k = offset; k < std::min(offset + 4, size); ++k)
                 a[k] = b[k] = 0;
@@ -367,7 +388,9 @@ class Comparer {
     }
 
     const Pairing& pairing_;
-    Contents& contents_;
+    const Contents& contents_;
+    Contents* answers_;
+    std::vector<Contents::Question> asked_;
     std::uint32_t baseline_;
     std::uint32_t updated_;
     const Function& old_;
@@ -439,7 +462,16 @@ std::optional<Rva> handler_of(const program::Program& program, const Function& f
 
 FunctionDiff compare_functions(const Pairing& pairing, Contents& contents, std::uint32_t baseline,
                                std::uint32_t updated) {
-    return Comparer(pairing, contents, baseline, updated).run();
+    return Comparer(pairing, contents, &contents, baseline, updated).run();
+}
+
+std::optional<Contents::Dependence> compare_but_for_data(const Pairing& pairing, const Contents& contents,
+                                                         std::uint32_t baseline, std::uint32_t updated) {
+    Comparer comparer(pairing, contents, nullptr, baseline, updated);
+    FunctionDiff diff = comparer.run();
+    if (!diff.equal())
+        return std::nullopt;
+    return Contents::Dependence{std::move(comparer.asked()), std::move(diff.inner)};
 }
 
 } // namespace suture::diff

@@ -19,6 +19,11 @@ struct FunctionDiff {
 FunctionDiff compare_functions(const Pairing& pairing, Contents& contents, std::uint32_t baseline,
                                std::uint32_t updated);
 
+/// The same but for data: if that is equal which the questions ask for, so are the functions. Nothing where they differ
+/// whatever data holds. It depends on nothing else that is compared: pairs may be looked at side by side.
+std::optional<Contents::Dependence> compare_but_for_data(const Pairing& pairing, const Contents& contents,
+                                                         std::uint32_t baseline, std::uint32_t updated);
+
 /// RVA of the language-specific handler of any of the function's unwind entries, or nothing.
 std::optional<Rva> handler_of(const program::Program& program, const program::Function& function);
 
