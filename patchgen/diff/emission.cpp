@@ -516,11 +516,31 @@ class Collector {
                        fmt::format("{} holds the address of an imported variable that the runtime fills in",
                                    describe_target(region.begin)));
             resolve_words(owner, region, data);
-            if (data.pointers.empty() && data.distances.empty() && Contents::base_of_words(pairing_.updated, region))
+            const auto base = data.pointers.empty() && data.distances.empty()
+                                  ? Contents::base_of_words(pairing_.updated, region)
+                                  : std::nullopt;
+            if (base && (base->value == 0 || is_address_taken(region)))
                 refuse(owner, Code::data_relative,
                        fmt::format("{} looks like a table of distances or RVAs", describe_target(region.begin)));
             data_.emplace(region.begin, std::move(data));
         }
+    }
+
+    /// Whether code that knows where something lies could add its words to that. Reading it needs no address.
+    bool is_address_taken(RvaRange region) {
+        if (!taken_) {
+            std::vector<Rva>& all = taken_.emplace();
+            for (const Function& function : new_.functions())
+                for (const Reference& reference : function.references)
+                    if (program::has_target(reference.kind) && (reference.use != Use::read || !reference.access_size))
+                        all.push_back(reference.target);
+            for (const pe::Relocation& field : new_.relocations())
+                if (const auto target = new_.pointer_at(field.at))
+                    all.push_back(*target);
+            std::ranges::sort(all);
+        }
+        const auto next = std::ranges::lower_bound(*taken_, region.begin);
+        return next != taken_->end() && region.contains(*next);
     }
 
     /// Distances from a place in the copy are made anew. RVAs count from the image that is asked for them.
@@ -613,6 +633,7 @@ class Collector {
     std::map<std::uint32_t, EmittedFunction> functions_;            ///< by updated index
     std::map<Rva, EmittedData> data_;
     std::set<Rva> too_long_; ///< copied data whose end was not found; what an earlier pass found stays true
+    std::optional<std::vector<Rva>> taken_; ///< what is led to by more than reading it, ascending
     bool grown_ = false;
     Emission result_;
     std::map<std::tuple<Code, std::string, std::string>, std::size_t> told_; ///< refusals by what they say

@@ -547,18 +547,20 @@ class Matcher {
             if (u >= updated_size || contradicted(b, u))
                 continue;
             const bool last = b + 1 == size && u + 1 == updated_size;
-            const bool enclosed = last || (b + 1 < size && u + 1 < updated_size && sole_partner(b + 1, u + 1));
-            // Where all neighbours differ, their order may, too.
-            const bool ordered =
-                (b != 0 && result_.same_code(b - 1, u - 1)) || (!last && enclosed && result_.same_code(b + 1, u + 1));
-            if (enclosed && ordered && have_something_in_common(b, u))
+            if (!last && (b + 1 >= size || u + 1 >= updated_size || !sole_partner(b + 1, u + 1)))
+                continue;
+            // Where all neighbours differ, so may their order.
+            const bool after_same = b == 0 || result_.same_code(b - 1, u - 1);
+            const bool before_same = last || result_.same_code(b + 1, u + 1);
+            const auto common = common_references(b, u);
+            if (common ? *common != 0 && (after_same || before_same) : after_same && before_same)
                 paired |= relate_if_free(b, u);
         }
         return paired;
     }
 
-    /// Whether two functions refer to a same thing, or nothing is known of what either refers to.
-    bool have_something_in_common(std::uint32_t b, std::uint32_t u) const {
+    /// How many things both functions refer to; nothing where of either function none is known.
+    std::optional<std::size_t> common_references(std::uint32_t b, std::uint32_t u) const {
         const auto known = [&](std::uint32_t index, const Places& places, bool updated) {
             std::vector<std::uint64_t> meanings;
             for (const program::Reference& reference : places.program().functions()[index].references)
@@ -572,7 +574,7 @@ class Matcher {
         const auto to = known(u, updated_places_, true);
         std::vector<std::uint64_t> both;
         std::ranges::set_intersection(from, to, std::back_inserter(both));
-        return !both.empty() || (from.empty() && to.empty());
+        return from.empty() || to.empty() ? std::nullopt : std::optional(both.size());
     }
 
     void note_conflicts() {

@@ -128,7 +128,7 @@ TEST(Matcher, FollowsATableOfAChangedFunctionBetweenWhatIsKnown) {
         ProgramMaker maker;
         maker.symbols = false;
         maker.function("f", 1, {test::takes("before"), test::takes("behind")});
-        maker.function("g", changed, {test::takes("table")});
+        maker.function("g", changed, {test::takes("table"), calls("f")});
         maker.function("h", changed + 1);
         maker.function("i", changed + 2);
         maker.function("k", changed + 3);
