@@ -144,21 +144,30 @@ Result<RemoteCalls::Results> RemoteCalls::make(std::span<const SystemCall> calls
             return make_with(*thread, calls);
         return fail(Code::target_map_failed, "no thread is in a state in which it could be borrowed");
     }
-    // A wait whose rest the kernel keeps would begin anew after the very first call: such a thread comes last.
-    for (const bool any : {false, true}) {
-        for (const pid_t tid : list_threads(memory_.pid())) {
-            SUTURE_TRY(StoppedThreads one, StoppedThreads::one(memory_.pid(), tid));
-            if (one.threads().empty())
-                continue;
-            StoppedThread& thread = one.threads().front();
-            const auto stack = free_stack(thread);
-            if (!stack || stack->size < kStackNeed ||
-                (!any && stub_.value == 0 && arch::has_restart_block(thread.registers)))
-                continue;
-            return make_with(thread, calls);
+    // A wait whose rest the kernel keeps would begin anew after the very first call: such a thread comes last. Threads
+    // that somebody else traces are often free again a moment later.
+    std::optional<Error> refused;
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    do {
+        for (const bool any : {false, true}) {
+            for (const pid_t tid : list_threads(memory_.pid())) {
+                auto one = StoppedThreads::one(memory_.pid(), tid);
+                if (!one)
+                    refused = std::move(one).error();
+                if (!one || one->threads().empty())
+                    continue;
+                StoppedThread& thread = one->threads().front();
+                const auto stack = free_stack(thread);
+                if (!stack || stack->size < kStackNeed ||
+                    (!any && stub_.value == 0 && arch::has_restart_block(thread.registers)))
+                    continue;
+                return make_with(thread, calls);
+            }
         }
-    }
-    SUTURE_CHECK(memory_.check_alive());
+        SUTURE_CHECK(memory_.check_alive());
+    } while (refused && std::chrono::steady_clock::now() < deadline);
+    if (refused)
+        return std::unexpected(std::move(*refused));
     return fail(Code::target_map_failed,
                 fmt::format("no thread of process {} can be borrowed: all are held by SIGSTOP, or in signal handlers",
                             memory_.pid()));

@@ -5,13 +5,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace suture::loader {
 
 using tracing::Event;
 
-Result<bool> StoppedThreads::attach(pid_t tid) {
-    switch (tracing::seize(tid)) {
+Result<bool> StoppedThreads::attach(pid_t tid, std::chrono::milliseconds patience) {
+    constexpr std::chrono::microseconds kBetween{200};
+
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    auto seized = tracing::seize(tid);
+    // Wine's server traces a thread for a moment to see or change its registers.
+    while (seized == tracing::Seized::refused && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(kBetween);
+        seized = tracing::seize(tid);
+    }
+    switch (seized) {
     case tracing::Seized::gone:
         return false;
     case tracing::Seized::refused:
@@ -44,8 +54,23 @@ Result<void> StoppedThreads::await(std::size_t first, tracing::Deadline deadline
 }
 
 Result<StoppedThreads> StoppedThreads::all(std::uint64_t pid) {
-    StoppedThreads stopped(pid);
+    constexpr std::chrono::milliseconds kBetween{1};
+
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
+        auto stopped = try_all(pid, deadline);
+        if (stopped || stopped.error().code() != Code::target_stop_failed ||
+            std::chrono::steady_clock::now() >= deadline)
+            return stopped;
+        std::this_thread::sleep_for(kBetween);
+    }
+}
+
+Result<StoppedThreads> StoppedThreads::try_all(std::uint64_t pid, tracing::Deadline deadline) {
+    /// For another tracer to let go of a new thread while all others stand still.
+    constexpr std::chrono::milliseconds kBriefly{1};
+
+    StoppedThreads stopped(pid);
     std::vector<pid_t> known;
     known.reserve(64);
     for (bool found = true; found;) {
@@ -54,7 +79,7 @@ Result<StoppedThreads> StoppedThreads::all(std::uint64_t pid) {
         for (const pid_t tid : list_threads(pid)) {
             if (std::ranges::binary_search(known, tid))
                 continue;
-            SUTURE_TRY(const bool attached, stopped.attach(tid));
+            SUTURE_TRY(const bool attached, stopped.attach(tid, first == 0 ? kPatience : kBriefly));
             if (!attached)
                 continue; // ended, or is about to leave the list
             found = true;
@@ -89,7 +114,7 @@ Result<StoppedThreads> StoppedThreads::one(std::uint64_t pid, pid_t tid) {
 
     StoppedThreads stopped(pid);
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    SUTURE_TRY(const bool attached, stopped.attach(tid));
+    SUTURE_TRY(const bool attached, stopped.attach(tid, std::chrono::milliseconds(0)));
     if (!attached)
         return stopped;
     StoppedThread& thread = stopped.threads_.front();
@@ -113,9 +138,6 @@ StoppedThreads StoppedThreads::of(StoppedThread thread) {
 }
 
 bool StoppedThreads::release() {
-    /// For the end of one thread, once its process was killed.
-    constexpr std::chrono::milliseconds kEnd{200};
-
     std::vector<pid_t> lost;
     for (const StoppedThread& thread : threads_) {
         if (!tracing::detach(thread.tid, thread.how.event == Event::signal ? thread.how.number : 0))
@@ -124,11 +146,12 @@ bool StoppedThreads::release() {
     threads_.clear();
     // A process that was killed cannot end before its threads were taken off the kernel here, the first one last.
     std::ranges::stable_partition(lost, [&](pid_t tid) { return tid != static_cast<pid_t>(pid_); });
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
     // Only what stands still can be let go: threads that were never told to stop, since another one refused, too.
     for (const pid_t tid : lost)
         tracing::interrupt(tid);
     for (const pid_t tid : lost) {
-        const tracing::Report report = tracing::report(tid, std::chrono::steady_clock::now() + kEnd);
+        const tracing::Report report = tracing::report(tid, deadline);
         if (report.event == Event::ended)
             tracing::bury(tid);
         else if (report.event != Event::timeout)

@@ -10,7 +10,8 @@
 
 namespace suture::loader {
 
-/// How long a thread may take to stop, or to come back from a call; far more than it ever takes where nothing is wrong.
+/// How long a thread may take to stop, to come back from a call, or to be let go by another tracer; far more than it
+/// ever takes where nothing is wrong.
 inline constexpr std::chrono::seconds kPatience{5};
 
 struct StoppedThread {
@@ -43,7 +44,8 @@ class StoppedThreads {
 
   private:
     explicit StoppedThreads(std::uint64_t pid) : pid_(pid) {}
-    Result<bool> attach(pid_t tid);
+    static Result<StoppedThreads> try_all(std::uint64_t pid, tracing::Deadline deadline);
+    Result<bool> attach(pid_t tid, std::chrono::milliseconds patience);
     Result<void> await(std::size_t first, tracing::Deadline deadline);
 
     std::uint64_t pid_;

@@ -6,6 +6,7 @@
 #include "engine/package/writer.hpp"
 #include "engine/patch/ledger.hpp"
 #include "engine/patch/snapshot.hpp"
+#include "engine/patch/transaction.hpp"
 #include "engine/pe/checksum.hpp"
 #include "loader/linux/process.hpp"
 #include "loader/linux/process_lock.hpp"
@@ -333,6 +334,37 @@ void flip_all(const Arguments& arguments) {
     fmt::print("{} bytes, 3 changes each, all refused\n", file.size());
 }
 
+double micros(std::chrono::nanoseconds time) {
+    return static_cast<double>(time.count()) / 1000;
+}
+
+/// Applies a package and rolls it back, again and again, and removes it: cycle PACKAGE PID CYCLES.
+void cycle(const Arguments& arguments) {
+    const Bytes file = read_file(arguments.at(0));
+    const auto package = need(package::Package::parse(file));
+    const std::string& module = package.manifest().module;
+    const auto target = need(loader::open_process(number(arguments.at(1))));
+    const auto cycles = number(arguments.at(2));
+    patch::Options options;
+    options.timeout = std::chrono::minutes(1);
+    std::uint64_t attempts = 0;
+    std::vector<double> pauses;
+    for (std::uint64_t i = 0; i < cycles; ++i) {
+        const auto applied = need(patch::apply(*target, {&package, 1}, options));
+        // Every tenth time all of it goes, so that sites are written anew.
+        const auto back = i % 10 == 9 ? need(patch::remove(*target, module, options))
+                                      : need(patch::rollback(*target, module, std::nullopt, options));
+        attempts += applied.attempts + back.attempts;
+        pauses.push_back(micros(applied.pause));
+        pauses.push_back(micros(back.pause));
+    }
+    if (cycles % 10 != 0)
+        need(patch::remove(*target, module, options));
+    std::ranges::sort(pauses);
+    fmt::print("{} cycles, {} stops, pause {:.0f} us at the median and {:.0f} us at 99 %\n", cycles, attempts,
+               pauses.at(pauses.size() / 2), pauses.at(pauses.size() * 99 / 100));
+}
+
 /// Traces a process, as a debugger does, until killed.
 void hold(const Arguments& arguments) {
     if (::ptrace(PTRACE_SEIZE, static_cast<pid_t>(number(arguments.at(0))), nullptr, nullptr) != 0)
@@ -357,6 +389,7 @@ const std::map<std::string, void (*)(const Arguments&)> kCommands = {
     {"flip", flip},
     {"flip-all", flip_all},
     {"reseal", reseal},
+    {"cycle", cycle},
     {"hold", hold},
 };
 
