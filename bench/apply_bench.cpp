@@ -69,13 +69,12 @@ void apply(benchmark::State& state) {
     }
     std::vector<double> bare, prepare, pause, commit, rollback;
     for (auto _ : state) {
-        const auto started = (*target)->now();
         auto stop = (*target)->stop();
         if (!stop || !(*stop)->resume()) {
             state.SkipWithError("the process cannot be stopped");
             return;
         }
-        bare.push_back(micros((*target)->now() - started));
+        bare.push_back(micros((*target)->now() - (*stop)->began()));
         const auto applied = patch::apply(**target, {&*package, 1}, {});
         const auto back = applied ? patch::rollback(**target, "heartbeat.dll", std::nullopt, {}) : applied;
         const auto removed = back ? patch::remove(**target, "heartbeat.dll", {}) : back;

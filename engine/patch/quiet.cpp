@@ -100,18 +100,17 @@ Result<void> when_quiet(target::Target& target, CodeMap& map, std::span<const Fo
     std::chrono::nanoseconds wait = kFirstWait;
     for (;;) {
         SUTURE_CHECK(map.refresh());
-        const auto started = target.now();
         SUTURE_TRY(const auto stop, target.stop());
         ++report.attempts;
         auto busy = busy_threads(target, stop->threads(), forbidden, map);
         if (busy && busy->empty()) {
             auto done = action(*stop);
             auto resumed = stop->resume();
-            report.pause = target.now() - started;
+            report.pause = target.now() - stop->began();
             return done ? resumed : done;
         }
         SUTURE_CHECK(stop->resume());
-        report.pause = target.now() - started;
+        report.pause = target.now() - stop->began();
         if (!busy)
             return std::unexpected(std::move(busy).error());
         if (target.now() >= deadline)

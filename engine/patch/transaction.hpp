@@ -38,7 +38,7 @@ struct ModuleReport {
 struct Report {
     std::vector<ModuleReport> modules;
     std::chrono::nanoseconds prepare{}; ///< from the start to the first stop
-    std::chrono::nanoseconds pause{};   ///< of the last stop: from its request until the threads run again
+    std::chrono::nanoseconds pause{};   ///< of the last stop: from the request to the first thread until all run again
     std::chrono::nanoseconds commit{};  ///< the mapping operations that switch versions
     unsigned attempts = 0;              ///< stops, the last one included
 };

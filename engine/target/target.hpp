@@ -83,6 +83,8 @@ struct ThreadState {
 class Stop {
   public:
     virtual ~Stop() = default;
+    /// When the first thread was asked to stop, by the clock of Target::now().
+    virtual std::chrono::nanoseconds began() const = 0;
     /// Ascending by id.
     virtual std::span<const ThreadState> threads() const = 0;
     /// Puts bytes over code (or read-only data) that is mapped, reads them back and makes them visible to the

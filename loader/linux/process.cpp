@@ -33,6 +33,7 @@ class LinuxStop final : public target::Stop {
         : process_(process), stopped_(std::move(threads)), states_(std::move(states)) {}
     ~LinuxStop() override { let_go(); }
 
+    std::chrono::nanoseconds began() const override { return stopped_.began().time_since_epoch(); }
     std::span<const target::ThreadState> threads() const override { return states_; }
     Result<void> write_code(Va at, ByteView bytes) override;
     Result<void> resume() override;

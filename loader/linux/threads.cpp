@@ -84,6 +84,8 @@ Result<StoppedThreads> StoppedThreads::try_all(std::uint64_t pid, tracing::Deadl
                 continue; // ended, or is about to leave the list
             found = true;
         }
+        if (first == 0)
+            stopped.began_ = std::chrono::steady_clock::now();
         for (std::size_t i = first; i < stopped.threads_.size(); ++i) {
             StoppedThread& thread = stopped.threads_[i];
             known.push_back(thread.tid);

@@ -34,11 +34,14 @@ class StoppedThreads {
     /// None.
     static StoppedThreads none(std::uint64_t pid) { return StoppedThreads(pid); }
 
-    StoppedThreads(StoppedThreads&& other) noexcept : pid_(other.pid_), threads_(std::exchange(other.threads_, {})) {}
+    StoppedThreads(StoppedThreads&& other) noexcept
+        : pid_(other.pid_), began_(other.began_), threads_(std::exchange(other.threads_, {})) {}
     StoppedThreads& operator=(StoppedThreads&&) = delete;
     ~StoppedThreads() { release(); }
 
     std::vector<StoppedThread>& threads() { return threads_; }
+    /// When the first of them was asked to stop.
+    std::chrono::steady_clock::time_point began() const { return began_; }
     /// Lets them run on. False if one of them was gone.
     bool release();
 
@@ -49,6 +52,7 @@ class StoppedThreads {
     Result<void> await(std::size_t first, tracing::Deadline deadline);
 
     std::uint64_t pid_;
+    std::chrono::steady_clock::time_point began_;
     std::vector<StoppedThread> threads_;
 };
 

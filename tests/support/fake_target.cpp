@@ -28,6 +28,7 @@ class FakeTarget::FakeStop : public target::Stop {
     }
     ~FakeStop() override { target_.stopped_ = false; }
 
+    std::chrono::nanoseconds began() const override { return began_; }
     std::span<const target::ThreadState> threads() const override { return threads_; }
 
     Result<void> write_code(Va at, ByteView bytes) override {
@@ -45,6 +46,7 @@ class FakeTarget::FakeStop : public target::Stop {
 
   private:
     FakeTarget& target_;
+    std::chrono::nanoseconds began_ = target_.now();
     std::vector<target::ThreadState> threads_;
 };
 
