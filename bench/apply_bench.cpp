@@ -1,4 +1,4 @@
-// What applying costs a live process: the heartbeat service under Wine at 1, 8 and 64 worker threads. Beside each
+// What applying costs a live process: the heartbeat service under Wine at 1, 8, 64 and 256 worker threads. Beside each
 // figure stands the bare stop of the same process in the same run: all threads stopped, registers read, resumed.
 #include "engine/package/writer.hpp"
 #include "engine/patch/transaction.hpp"
@@ -58,8 +58,12 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-/// Applies and removes; each iteration also stops the process once with nothing to do. Time is that of the pause.
-void apply(benchmark::State& state) {
+/// Applies, rolls back and removes; each iteration also stops the process once with nothing to do. Time is that of the
+/// pause. Without consistency no stack is looked at, but the sites, which displace a prologue, are still written in a
+/// stop.
+void apply(benchmark::State& state, patch::Consistency consistency) {
+    patch::Options options;
+    options.consistency = consistency;
     const auto package = package::Package::parse(package_file());
     auto& process = service(static_cast<int>(state.range(0)));
     const auto target = loader::open_process(static_cast<std::uint64_t>(process.pid()));
@@ -75,9 +79,9 @@ void apply(benchmark::State& state) {
             return;
         }
         bare.push_back(micros((*target)->now() - (*stop)->began()));
-        const auto applied = patch::apply(**target, {&*package, 1}, {});
-        const auto back = applied ? patch::rollback(**target, "heartbeat.dll", std::nullopt, {}) : applied;
-        const auto removed = back ? patch::remove(**target, "heartbeat.dll", {}) : back;
+        const auto applied = patch::apply(**target, {&*package, 1}, options);
+        const auto back = applied ? patch::rollback(**target, "heartbeat.dll", std::nullopt, options) : applied;
+        const auto removed = back ? patch::remove(**target, "heartbeat.dll", options) : back;
         if (!removed) {
             state.SkipWithError(removed.error().message().c_str());
             return;
@@ -95,7 +99,10 @@ void apply(benchmark::State& state) {
     state.counters["prepare_us"] = median(prepare);
     state.counters["rollback_pause_us"] = median(rollback);
 }
-BENCHMARK(apply)->Arg(1)->Arg(8)->Arg(64)->Iterations(50)->UseManualTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(apply, quiescent, patch::Consistency::quiescent)
+    ->Arg(1)->Arg(8)->Arg(64)->Arg(256)->Iterations(50)->UseManualTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(apply, none, patch::Consistency::none)
+    ->Arg(1)->Arg(8)->Arg(64)->Arg(256)->Iterations(50)->UseManualTime()->Unit(benchmark::kMicrosecond);
 
 } // namespace
 

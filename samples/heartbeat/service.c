@@ -6,7 +6,7 @@
 
 #include <winsock2.h>
 
-enum { kMaxWorkers = 64, kDefaultWorkers = 8, kBacklog = 128 };
+enum { kMaxWorkers = 256, kDefaultWorkers = 8, kBacklog = 128 };
 
 typedef struct Connection {
     struct Connection* next;
@@ -227,7 +227,7 @@ void program_entry(void) {
     require_options(option_names, sizeof option_names / sizeof *option_names);
     uint32_t worker_count = option_number("--threads", kDefaultWorkers);
     if (worker_count < 1 || worker_count > kMaxWorkers)
-        fail("--threads: 1 to 64");
+        fail("--threads: 1 to 256");
     if (WSAStartup(MAKEWORD(2, 2), &data))
         fail("WSAStartup");
     SOCKET listener = bound_socket(SOCK_STREAM, option_number("--port", 0), &address);

@@ -24,6 +24,7 @@
 #include <map>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
 namespace {
 
@@ -338,7 +339,8 @@ double micros(std::chrono::nanoseconds time) {
     return static_cast<double>(time.count()) / 1000;
 }
 
-/// Applies a package and rolls it back, again and again, and removes it: cycle PACKAGE PID CYCLES.
+/// Applies a package and rolls it back, again and again, and removes it:
+/// cycle PACKAGE PID CYCLES [MILLISECONDS [none]]. A cycle begins so many milliseconds after the last one, or at once.
 void cycle(const Arguments& arguments) {
     const Bytes file = read_file(arguments.at(0));
     const auto package = need(package::Package::parse(file));
@@ -347,10 +349,17 @@ void cycle(const Arguments& arguments) {
     const auto cycles = number(arguments.at(2));
     patch::Options options;
     options.timeout = std::chrono::minutes(1);
+    const std::chrono::milliseconds interval(arguments.size() > 3 ? number(arguments[3]) : 0);
+    if (arguments.size() > 4 && arguments[4] == "none")
+        options.consistency = patch::Consistency::none;
+    auto next = std::chrono::steady_clock::now();
     std::uint64_t attempts = 0;
     std::vector<double> pauses;
     for (std::uint64_t i = 0; i < cycles; ++i) {
+        std::this_thread::sleep_until(next);
+        next = std::max(next + interval, std::chrono::steady_clock::now());
         const auto applied = need(patch::apply(*target, {&package, 1}, options));
+        std::this_thread::sleep_for(interval / 2);
         // Every tenth time all of it goes, so that sites are written anew.
         const auto back = i % 10 == 9 ? need(patch::remove(*target, module, options))
                                       : need(patch::rollback(*target, module, std::nullopt, options));

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""What services notice of hotpatching: latency under load, memory of many patched processes, time to patch them all.
+
+    bench/service_bench.py [--segments N] [--processes N ...]
+
+Latency: clients keep the heartbeat service busy, in segments of some seconds that take turns, undisturbed and with a
+hotpatch applied and rolled back ten times a second; the ratio of the medians of each percentile, with the target of
+1.10 at 99.9 %. Each kind of site, stopped and not (--consistency none).
+
+Fleet: so many services are started and patched one after the other by `suture apply`. Wall time of each, the last
+quarter beside the first (linear: 1.0); what the hotpatch takes of each process's memory, by Pss and of its own, with the
+target of 64 KiB. Builds must be there (cmake --build --preset default --target benchmarks samples target-tool).
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+
+BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
+BIN = BUILD / "bin"
+SECONDS = 4
+RATE = 10
+CONNECTIONS = 16
+KIB = 1024
+
+
+def cache_entry(name):
+    found = re.search(rf"^{name}:\w+=(.+)$", (BUILD / "CMakeCache.txt").read_text(), re.MULTILINE)
+    return found.group(1)
+
+
+def environment():
+    quiet = {"WINEPREFIX": str(BUILD / "wine-prefix"), "WINESERVER": cache_entry("SUTURE_WINESERVER"),
+             "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=d"}
+    return {key: value for key, value in os.environ.items() if key != "DISPLAY"} | quiet
+
+
+class Service:
+    def __init__(self, folder, name, threads=8, build="clang"):
+        self.port_file = pathlib.Path(folder) / name
+        image = BUILD / "samples" / "heartbeat" / build / "baseline" / "heartbeat.exe"
+        self.process = subprocess.Popen([cache_entry("SUTURE_WINE"), image, "--port-file", self.port_file.name,
+                                         "--threads", str(threads)], cwd=folder, env=environment(),
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        self.pid = self.process.pid
+
+    def wait(self):
+        deadline = time.monotonic() + 120
+        while not self.port_file.exists() or not self.port_file.read_text().strip():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise SystemExit("a heartbeat service does not start")
+            time.sleep(0.02)
+        return self
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def make_package(folder, build="clang"):
+    package = pathlib.Path(folder) / f"{build}_hotpatch.dll"
+    images = BUILD / "samples" / "heartbeat" / build
+    subprocess.run([BIN / "patchgen", "create", images / "baseline" / "heartbeat.dll",
+                    images / "updated" / "heartbeat.dll", "-o", package, "--quiet"], check=True)
+    return package
+
+
+def load(service):
+    answer = subprocess.run([BIN / "heartbeat-client", "--port-file", service.port_file, "load", "--connections",
+                             str(CONNECTIONS), "--seconds", str(SECONDS), "--mode", "any"],
+                            check=True, capture_output=True, text=True)
+    return json.loads(answer.stdout)
+
+
+def latency(folder, segments):
+    print(f"latency of {CONNECTIONS} clients, {segments} segments of {SECONDS} s each way, apply and roll back {RATE} "
+          "times a second")
+    for build in ("clang-hotpatch", "clang"):
+        package = make_package(folder, build)
+        for consistency in ("quiescent", "none"):
+            service = Service(folder, f"port-{build}-{consistency}", build=build).wait()
+            load(service)
+            quiet, busy = [], []
+            for _ in range(segments):
+                quiet.append(load(service))
+                cycles = SECONDS * RATE
+                with subprocess.Popen([BIN / "target-tool", "cycle", package, str(service.pid), str(cycles),
+                                       str(1000 // RATE), consistency], stdout=subprocess.DEVNULL) as patcher:
+                    busy.append(load(service))
+                    if patcher.wait() != 0:
+                        raise SystemExit("the cycles failed")
+            service.end()
+            ratios = []
+            for key in ("p50_us", "p99_us", "p999_us"):
+                before = statistics.median(one[key] for one in quiet)
+                after = statistics.median(one[key] for one in busy)
+                ratios.append(f"{key[1:-3]} {before:.0f} -> {after:.0f} us ({after / before:.2f}x)")
+            lost = sum(one["wrong"] + one["lost"] for one in quiet + busy)
+            requests = sum(one["requests"] for one in busy)
+            print(f"  {build}, {consistency}: {'; '.join(ratios)}; {requests} requests, {lost} wrong or lost")
+
+
+def memory_of(pid):
+    """Pss and private bytes of what lies in a process because of a hotpatch."""
+    pss = private = 0
+    ours = False
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            ours = "/memfd:suture-" in line
+        elif ours and line.startswith("Pss:"):
+            pss += int(line.split()[1]) * KIB
+        elif ours and line.startswith(("Private_Clean:", "Private_Dirty:")):
+            private += int(line.split()[1]) * KIB
+    return pss, private
+
+
+def fleet(folder, count):
+    package = make_package(folder)
+    services = []
+    for first in range(0, count, 10):
+        some = [Service(folder, f"fleet-{count}-{i}", 2) for i in range(first, min(first + 10, count))]
+        services += [one.wait() for one in some]
+    times = []
+    begin = time.monotonic()
+    for service in services:
+        started = time.monotonic()
+        subprocess.run([BIN / "suture", "apply", package, "--pid", str(service.pid), "--allow-unsigned", "--quiet"],
+                       check=True)
+        times.append((time.monotonic() - started) * 1000)
+    wall = time.monotonic() - begin
+    memory = [memory_of(service.pid) for service in services]
+    for service in services:
+        service.end()
+    quarter = max(1, count // 4)
+    first, last = statistics.median(times[:quarter]), statistics.median(times[-quarter:])
+    pss = statistics.median(one[0] for one in memory)
+    private = statistics.median(one[1] for one in memory)
+    most = max(one[1] for one in memory)
+    print(f"fleet of {count}: {wall:.2f} s, {statistics.median(times):.1f} ms a process; last quarter {last / first:.2f}x "
+          f"the first; memory a process: Pss {pss / KIB:.1f} KiB, its own {private / KIB:.0f} KiB, at most "
+          f"{most / KIB:.0f} KiB (target 64)")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--segments", type=int, default=5)
+    options.add_argument("--processes", type=int, nargs="*", default=[50, 200])
+    arguments = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.segments:
+            latency(folder, arguments.segments)
+        for count in arguments.processes:
+            fleet(folder, count)
+
+
+if __name__ == "__main__":
+    main()
