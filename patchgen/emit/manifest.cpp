@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <future>
 #include <unordered_set>
 
 namespace suture::emit {
@@ -84,8 +85,9 @@ Result<package::Manifest> make_manifest(const program::Program& baseline, const 
     manifest.sequence = options.sequence;
     manifest.module = options.module.empty() ? file_name_of(baseline.path()) : options.module;
     SUTURE_TRY(manifest.baseline, pe::header_identity_of(baseline.image()));
+    auto sha1 = std::async(std::launch::async, [&] { return hash_of<20>(baseline.file(), EVP_sha1()); });
     SUTURE_TRY(manifest.baseline_sha256, hash_of<32>(baseline.file(), EVP_sha256()));
-    SUTURE_TRY(manifest.baseline_sha1, hash_of<20>(baseline.file(), EVP_sha1()));
+    SUTURE_TRY(manifest.baseline_sha1, sha1.get());
     SUTURE_TRY(const auto masked, pe::masked_fields_of(baseline.image()));
     SUTURE_TRY(manifest.sections, pe::section_identities_of(baseline.image(), masked));
     for (const diff::EmittedFunction& function : changes.functions) {

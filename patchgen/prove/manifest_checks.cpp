@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace suture::prove {
 
@@ -17,8 +18,10 @@ Result<void> check_manifest(const program::Program& baseline, const package::Man
         return failed("the package is for an image with other headers");
     std::array<std::uint8_t, SHA256_DIGEST_LENGTH> sha256{};
     std::array<std::uint8_t, SHA_DIGEST_LENGTH> sha1{};
-    SHA256(baseline.file().data(), baseline.file().size(), sha256.data());
-    SHA1(baseline.file().data(), baseline.file().size(), sha1.data());
+    {
+        const std::jthread other([&] { SHA1(baseline.file().data(), baseline.file().size(), sha1.data()); });
+        SHA256(baseline.file().data(), baseline.file().size(), sha256.data());
+    }
     if (manifest.baseline_sha256 != sha256 || manifest.baseline_sha1 != sha1)
         return failed("the package is for another file");
     SUTURE_TRY(const auto masked, pe::masked_fields_of(image));

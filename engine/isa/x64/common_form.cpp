@@ -241,6 +241,63 @@ CommonForm plain(std::size_t head, std::size_t rest) {
         .kind = Kind::plain, .length = static_cast<std::uint8_t>(head + rest), .head = static_cast<std::uint8_t>(head)};
 }
 
+/// What lies behind the opcode: a ModRM byte at `at`, and as many bytes of an immediate. `decodes`: see 'o'.
+CommonForm with_operand(const Head& head, const std::uint8_t* bytes, std::size_t at, std::size_t immediate,
+                        bool decodes = false) {
+    const std::uint8_t modrm = bytes[at++];
+    const std::uint8_t mod = modrm >> 6;
+    const bool has_index = mod != 3 && (modrm & 7) == 4;
+    const bool has_base = has_index ? (bytes[at] & 7) != 5 || mod != 0 : (modrm & 7) != 5 || mod != 0;
+    at += has_index;
+    const std::size_t displacement = mod == 1 ? 1 : mod == 2 || (mod == 0 && !has_base) ? 4 : 0;
+    if (decodes)
+        return {.length = static_cast<std::uint8_t>(at + displacement), .head = static_cast<std::uint8_t>(at)};
+    if (mod != 0 || has_base || has_index)
+        return plain(at, displacement + immediate);
+    const auto memory =
+        head.two_bytes ? two_byte_memory(head, general_size(head)) : one_byte_memory(head, modrm >> 3 & 7);
+    if (!memory)
+        return {};
+    const auto field = static_cast<std::uint8_t>(at);
+    const auto length = static_cast<std::uint8_t>(at + displacement + immediate);
+    return {Kind::memory, length, field, field, 4, memory->access, memory->size};
+}
+
+/// Likewise, for a form whose ModRM byte says more of it.
+CommonForm by_operand(const Head& head, char what, const std::uint8_t* bytes, std::size_t at) {
+    const std::size_t wide_immediate = head.prefix == Prefix::size ? 2 : 4;
+    const std::uint8_t mod = bytes[at] >> 6;
+    const std::uint8_t reg = bytes[at] >> 3 & 7;
+    switch (what) {
+    case 'b':
+        return with_operand(head, bytes, at, 1);
+    case 'w':
+        return with_operand(head, bytes, at, wide_immediate);
+    case 'l':
+        return mod == 3 ? CommonForm{} : with_operand(head, bytes, at, 0);
+    case '0':
+        return reg != 0 ? CommonForm{} : with_operand(head, bytes, at, 1);
+    case '1':
+        return reg != 0 ? CommonForm{} : with_operand(head, bytes, at, wide_immediate);
+    case '3':
+        return reg == 1 ? CommonForm{} : with_operand(head, bytes, at, reg != 0 ? 0 : 1);
+    case '4':
+        return reg == 1 ? CommonForm{} : with_operand(head, bytes, at, reg != 0 ? 0 : wide_immediate);
+    case '5':
+        return reg > 1 ? CommonForm{} : with_operand(head, bytes, at, 0);
+    case '6':
+        if (reg == 3 || reg == 5 || reg == 7)
+            return {};
+        return with_operand(head, bytes, at, 0, reg == 2 || reg == 4);
+    case 's':
+        return reg == 6 ? CommonForm{} : with_operand(head, bytes, at, 1);
+    case 't':
+        return reg == 6 ? CommonForm{} : with_operand(head, bytes, at, 0);
+    default: // o
+        return with_operand(head, bytes, at, 0, true);
+    }
+}
+
 /// `bytes` has at least kMaxLength bytes.
 CommonForm form_of(const std::uint8_t* bytes) {
     Head head;
@@ -263,8 +320,9 @@ CommonForm form_of(const std::uint8_t* bytes) {
     if (table.empty())
         return {};
     const std::uint8_t wide_immediate = head.prefix == Prefix::size ? 2 : 4;
-    std::uint8_t immediate = 0;
     const char what = table[head.opcode];
+    if (what == 'm') // most instructions
+        return with_operand(head, bytes, at, 0);
     switch (what) {
     case '.':
         return {};
@@ -293,70 +351,8 @@ CommonForm form_of(const std::uint8_t* bytes) {
             return {};
         return {.kind = what == 'r' ? Kind::ret : Kind::trap, .length = 1, .head = 1};
     default:
-        break;
+        return by_operand(head, what, bytes, at);
     }
-    bool decodes = false;
-    const std::uint8_t modrm = bytes[at++];
-    const std::uint8_t mod = modrm >> 6;
-    const std::uint8_t reg = modrm >> 3 & 7;
-    switch (what) {
-    case 'b':
-        immediate = 1;
-        break;
-    case 'w':
-        immediate = wide_immediate;
-        break;
-    case 'l':
-        if (mod == 3)
-            return {};
-        break;
-    case '0':
-    case '1':
-        if (reg != 0)
-            return {};
-        immediate = what == '0' ? 1 : wide_immediate;
-        break;
-    case '3':
-    case '4':
-        if (reg == 1)
-            return {};
-        immediate = reg != 0 ? 0 : what == '3' ? 1 : wide_immediate;
-        break;
-    case '5':
-        if (reg > 1)
-            return {};
-        break;
-    case '6':
-        decodes = reg == 2 || reg == 4;
-        if (reg > 1 && reg != 6 && !decodes)
-            return {};
-        break;
-    case 'o':
-        decodes = true;
-        break;
-    case 's':
-    case 't':
-        if (reg == 6)
-            return {};
-        immediate = what == 's' ? 1 : 0;
-        break;
-    default: // m
-        break;
-    }
-    const bool has_index = mod != 3 && (modrm & 7) == 4;
-    const bool has_base = has_index ? (bytes[at] & 7) != 5 || mod != 0 : (modrm & 7) != 5 || mod != 0;
-    at += has_index;
-    const std::size_t displacement = mod == 1 ? 1 : mod == 2 || (mod == 0 && !has_base) ? 4 : 0;
-    if (decodes)
-        return {.length = static_cast<std::uint8_t>(at + displacement), .head = static_cast<std::uint8_t>(at)};
-    if (mod != 0 || has_base || has_index)
-        return plain(at, displacement + immediate);
-    const auto memory = head.two_bytes ? two_byte_memory(head, general_size(head)) : one_byte_memory(head, reg);
-    if (!memory)
-        return {};
-    const auto field = static_cast<std::uint8_t>(at);
-    const auto length = static_cast<std::uint8_t>(at + displacement + immediate);
-    return {Kind::memory, length, field, field, 4, memory->access, memory->size};
 }
 
 } // namespace

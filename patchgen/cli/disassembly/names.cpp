@@ -64,6 +64,29 @@ std::optional<std::string> wide_string(ByteView bytes) {
     return std::nullopt;
 }
 
+/// What changed functions refer to, and the entries of the functions that lies in; nothing where one of them may refer
+/// to anything.
+std::optional<std::unordered_set<Rva>> targets_of_changes(const program::Program& updated,
+                                                          const diff::ChangeSet& changes) {
+    std::unordered_set<Rva> targets;
+    const auto add = [&](const Function& function) {
+        for (const program::Reference& reference : function.references) {
+            targets.insert(reference.target);
+            if (const Function* other = updated.function_at(reference.target))
+                targets.insert(other->range.begin);
+        }
+        return function.decoded;
+    };
+    for (const diff::EmittedFunction& function : changes.functions)
+        if (!add(*function.updated))
+            return std::nullopt;
+    for (const diff::Change& change : changes.changes)
+        if (const Function* function = change.updated_rva ? updated.function_at(*change.updated_rva) : nullptr)
+            if (!add(*function))
+                return std::nullopt;
+    return targets;
+}
+
 std::string with_offset(std::string name, std::uint32_t offset) {
     return offset == 0 ? name : fmt::format("{}+0x{:x}", name, offset);
 }
@@ -71,9 +94,12 @@ std::string with_offset(std::string name, std::uint32_t offset) {
 } // namespace
 
 Counterparts::Counterparts(const program::Program& baseline, const program::Program& updated,
-                           const diff::ChangeSet& changes) {
+                           const diff::ChangeSet& changes, Scope scope) {
+    const auto shown = scope == Scope::changes ? targets_of_changes(updated, changes) : std::nullopt;
+    const auto is_shown = [&](Rva at) { return !shown || shown->contains(at); };
     for (const auto& [old_entry, new_entry] : changes.matches)
-        functions_.try_emplace(new_entry, old_entry);
+        if (is_shown(new_entry))
+            functions_.try_emplace(new_entry, old_entry);
     for (const diff::EmittedFunction& function : changes.functions)
         for (std::size_t i = 0; i < function.destinations.size() && i < function.updated->references.size(); ++i) {
             const Rva target = function.updated->references[i].target;
@@ -97,7 +123,8 @@ Counterparts::Counterparts(const program::Program& baseline, const program::Prog
             continue;
         for (std::size_t i = 0; i < old_one->references.size(); ++i)
             // A page means nothing without what goes on from it.
-            if (old_one->references[i].offset == new_one->references[i].offset &&
+            if (is_shown(new_one->references[i].target) &&
+                old_one->references[i].offset == new_one->references[i].offset &&
                 new_one->references[i].kind != program::ReferenceKind::arm64_page21)
                 data_.try_emplace(new_one->references[i].target, old_one->references[i].target);
     }

@@ -10,7 +10,11 @@ namespace suture::cli {
 /// what pairs that are equal refer to, and what the emitted functions do. For showing alone.
 class Counterparts {
   public:
-    Counterparts(const program::Program& baseline, const program::Program& updated, const diff::ChangeSet& changes);
+    /// Of which functions names are asked for.
+    enum class Scope : std::uint8_t { all, changes };
+
+    Counterparts(const program::Program& baseline, const program::Program& updated, const diff::ChangeSet& changes,
+                 Scope scope = Scope::all);
 
     std::optional<Rva> of_function(Rva updated_entry) const;
     std::optional<Rva> of_data(Rva updated) const;

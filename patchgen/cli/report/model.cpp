@@ -110,7 +110,7 @@ Report make_report(const program::Program& baseline, const program::Program& upd
         report.conflicts.push_back({"updated", conflict});
     if (changes.changes.empty())
         return report;
-    const Counterparts counterparts(baseline, updated, changes);
+    const Counterparts counterparts(baseline, updated, changes, Counterparts::Scope::changes);
     const Names old_names(baseline, nullptr);
     const Names new_names(updated, &counterparts);
     for (const diff::Change& change : changes.changes) {
