@@ -8,8 +8,9 @@ hotpatch applied and rolled back ten times a second; the ratio of the medians of
 1.10 at 99.9 %. Each kind of site, stopped and not (--consistency none).
 
 Fleet: so many services are started and patched one after the other by `suture apply`. Wall time of each, the last
-quarter beside the first (linear: 1.0); what the hotpatch takes of each process's memory, by Pss and of its own, with the
-target of 64 KiB. Builds must be there (cmake --build --preset default --target benchmarks samples target-tool).
+quarter beside the first (linear: 1.0); what the hotpatch takes of each process's memory: its part of the pages that all
+share (Pss), and how much more it has of its own than before, with the target of 64 KiB. Builds must be there
+(cmake --build --preset default --target benchmarks samples suture target-tool heartbeat-client).
 """
 import argparse
 import json
@@ -106,18 +107,20 @@ def latency(folder, segments):
             print(f"  {build}, {consistency}: {'; '.join(ratios)}; {requests} requests, {lost} wrong or lost")
 
 
-def memory_of(pid):
-    """Pss and private bytes of what lies in a process because of a hotpatch."""
-    pss = private = 0
+def sum_of(pid, file, *keys, where=""):
+    """Bytes under these keys of /proc/PID/smaps or smaps_rollup, of the mappings whose line holds `where`."""
+    total = 0
     ours = False
-    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+    for line in pathlib.Path(f"/proc/{pid}/{file}").read_text().splitlines():
         if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            ours = "/memfd:suture-" in line
-        elif ours and line.startswith("Pss:"):
-            pss += int(line.split()[1]) * KIB
-        elif ours and line.startswith(("Private_Clean:", "Private_Dirty:")):
-            private += int(line.split()[1]) * KIB
-    return pss, private
+            ours = where in line
+        elif ours and line.startswith(keys):
+            total += int(line.split()[1]) * KIB
+    return total
+
+
+def private_of(pid):
+    return sum_of(pid, "smaps_rollup", "Private_Clean:", "Private_Dirty:")
 
 
 def fleet(folder, count):
@@ -126,6 +129,7 @@ def fleet(folder, count):
     for first in range(0, count, 10):
         some = [Service(folder, f"fleet-{count}-{i}", 2) for i in range(first, min(first + 10, count))]
         services += [one.wait() for one in some]
+    before = [private_of(service.pid) for service in services]
     times = []
     begin = time.monotonic()
     for service in services:
@@ -134,17 +138,15 @@ def fleet(folder, count):
                        check=True)
         times.append((time.monotonic() - started) * 1000)
     wall = time.monotonic() - begin
-    memory = [memory_of(service.pid) for service in services]
+    shared = statistics.median(sum_of(service.pid, "smaps", "Pss:", where="/memfd:suture-") for service in services)
+    private = [private_of(service.pid) - was for service, was in zip(services, before)]
     for service in services:
         service.end()
     quarter = max(1, count // 4)
     first, last = statistics.median(times[:quarter]), statistics.median(times[-quarter:])
-    pss = statistics.median(one[0] for one in memory)
-    private = statistics.median(one[1] for one in memory)
-    most = max(one[1] for one in memory)
-    print(f"fleet of {count}: {wall:.2f} s, {statistics.median(times):.1f} ms a process; last quarter {last / first:.2f}x "
-          f"the first; memory a process: Pss {pss / KIB:.1f} KiB, its own {private / KIB:.0f} KiB, at most "
-          f"{most / KIB:.0f} KiB (target 64)")
+    print(f"fleet of {count}: {wall:.2f} s, {statistics.median(times):.1f} ms a process, last quarter "
+          f"{last / first:.2f}x the first; memory a process: {shared / KIB:.1f} KiB of what all share (Pss), "
+          f"{statistics.median(private) / KIB:.0f} KiB more of its own, at most {max(private) / KIB:.0f} KiB (target 64)")
 
 
 def main():
