@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -147,8 +148,20 @@ Result<bool> RemotePages::map_sealed(std::span<const target::Mapping> mappings, 
             undo();
             return std::unexpected(outcome.error());
         }
+        // In a namespace of its own the process may know something else by that path.
+        if (!holds(some)) {
+            undo();
+            return false;
+        }
     }
     return true;
+}
+
+bool RemotePages::holds(std::span<const target::Mapping> mappings) const {
+    return std::ranges::all_of(mappings, [&](const target::Mapping& mapping) {
+        Bytes found(mapping.content.size());
+        return memory_.read(mapping.range.begin, found) && found == mapping.content;
+    });
 }
 
 Result<void> RemotePages::map_anonymous(std::span<const target::Mapping> mappings, StoppedThreads* stopped) {

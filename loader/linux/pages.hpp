@@ -43,6 +43,7 @@ class RemotePages {
     Result<void> check_mapping(const target::Mapping& mapping) const;
     /// Nothing if the process cannot have sealed pages.
     Result<bool> map_sealed(std::span<const target::Mapping> mappings, StoppedThreads* stopped);
+    bool holds(std::span<const target::Mapping> mappings) const;
     Result<void> map_anonymous(std::span<const target::Mapping> mappings, StoppedThreads* stopped);
 
     const Memory& memory_;

@@ -443,6 +443,35 @@ TEST_F(TransactionTest, WithoutConsistencyOnlyTheBytesOfTheSiteMatter) {
     EXPECT_EQ(error_of(apply_file(write(contents(1)), options)).code(), Code::not_quiescent);
 }
 
+TEST_F(TransactionTest, WithoutConsistencyNothingIsStoppedThatNeedNotBe) {
+    Options options;
+    options.consistency = Consistency::none;
+    package::Contents padded_only = contents(1);
+    padded_only.manifest.functions = {padded(package::kFirstSection)};
+    const auto report = apply_file(write(padded_only), options);
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(report->attempts, 0u);
+    EXPECT_EQ(report->pause.count(), 0);
+    EXPECT_EQ(called_code(kPadded).at(1), 101);
+    ASSERT_TRUE(rollback(target_, "app.dll", std::nullopt, options));
+    EXPECT_EQ(called_code(kPadded).at(1), 1);
+    EXPECT_EQ(target_.stops(), 0u);
+}
+
+TEST_F(TransactionTest, SitesOfWhichNoThreadCanBeInsideAreThereBeforeTheStop) {
+    bool seen = false;
+    target_.threads = [&](unsigned) {
+        seen = true;
+        // The function is the baseline's still, through its stub, its cell and what follows.
+        EXPECT_EQ(module_bytes().at(kPadded.value), 0xeb);
+        EXPECT_EQ(called_code(kPadded).at(1), 1);
+        EXPECT_EQ(module_bytes().at(kPrologue.value), 0x53);
+        return std::vector<target::ThreadState>{};
+    };
+    ASSERT_TRUE(apply_sequence(1));
+    EXPECT_TRUE(seen);
+}
+
 TEST_F(RefusalTest, RemoveDoesNotFreeCodeThatAThreadIsIn) {
     ASSERT_TRUE(apply_sequence(1));
     thread_at(call(kPadded) + 5, 1'000'000);
