@@ -46,7 +46,7 @@ void start_log(const OutputOptions& options) {
 /// Threads work side by side for short times: arenas of their own would keep what they have let go.
 void keep_memory_small() {
 #ifdef __GLIBC__
-    constexpr int kLarge = 512 * 1024;
+    constexpr int kLarge = 8 * 1024 * 1024;
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, kLarge);
     mallopt(M_TRIM_THRESHOLD, kLarge);
