@@ -19,17 +19,7 @@ done
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 
-# fetch NAME VERSION: unpacks the package into FOLDER/<name>-<version>, once.
-fetch() {
-  to=$folder/$(echo "$1" | tr -d @ | tr / -)-$2
-  [ ! -d "$to/package" ] || return 0
-  archive=$(cd "$folder" && npm pack --silent "$1@$2" 2>/dev/null | tail -n 1) ||
-    { echo "cannot fetch $1 $2" >&2; return 1; }
-  mkdir -p "$to"
-  tar -xzf "$folder/$archive" -C "$to"
-  rm -f "$folder/$archive"
-}
-
+. "$here/npm.sh"
 grep -v '^#' "$here/packages.txt" | while read -r name old new; do
   [ -n "$name" ] || continue
   fetch "$name" "$old" && fetch "$name" "$new" || exit 1
