@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <bit>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace suture::diff {
 
@@ -42,13 +41,14 @@ std::string describe(const DataObject& object) {
                        object.range.begin.value);
 }
 
-/// Ends of the objects whose address a function takes: a reference there may mean "one behind the last".
-std::unordered_set<std::uint32_t> ends_taken(const match::Places& places, const program::Function& function) {
-    std::unordered_set<std::uint32_t> ends;
+/// Ends of the objects whose address a function takes, ascending: a reference there may mean "one behind the last".
+std::vector<std::uint32_t> ends_taken(const match::Places& places, const program::Function& function) {
+    std::vector<std::uint32_t> ends;
     for (const program::Reference& reference : function.references)
         if (reference.use == Use::address && reference.kind != ReferenceKind::arm64_page21)
             if (const DataObject* object = places.program().data_at(reference.target))
-                ends.insert(static_cast<std::uint32_t>(object->range.end()));
+                ends.push_back(static_cast<std::uint32_t>(object->range.end()));
+    std::ranges::sort(ends);
     return ends;
 }
 
@@ -124,8 +124,8 @@ std::vector<DataMap::ObjectPair> DataMap::objects_of(std::uint32_t baseline, std
         const program::Reference& new_one = to.references[i];
         if (old_one.kind == ReferenceKind::arm64_page21 || from.range.contains(old_one.target))
             continue;
-        if (old_one.use == Use::address &&
-            (baseline_ends.contains(old_one.target.value) || updated_ends.contains(new_one.target.value)))
+        if (old_one.use == Use::address && (std::ranges::binary_search(baseline_ends, old_one.target.value) ||
+                                            std::ranges::binary_search(updated_ends, new_one.target.value)))
             continue;
         if (const auto pair = objects_at(old_one.target, new_one.target))
             objects.push_back(*pair);
