@@ -53,4 +53,11 @@ RuntimeRelocations runtime_relocations_of(const pe::Image& image, std::span<cons
     return found;
 }
 
+bool is_runtime_list(const Program& program, Rva at) {
+    const auto fields = program.runtime_fields();
+    const auto bytes = fields.empty() ? std::nullopt : program.image().bytes_at(at, kHeader + kEntry);
+    return bytes && is_header(*bytes, 0) &&
+           std::ranges::binary_search(fields, Rva{*bytes->read<std::uint32_t>(kHeader + 4)}, {}, &RvaRange::begin);
+}
+
 } // namespace suture::program

@@ -1,7 +1,6 @@
 #pragma once
 
-#include "engine/pe/image.hpp"
-#include "engine/pe/imports.hpp"
+#include "patchgen/program/program.hpp"
 
 #include <span>
 #include <vector>
@@ -16,5 +15,8 @@ struct RuntimeRelocations {
 };
 
 RuntimeRelocations runtime_relocations_of(const pe::Image& image, std::span<const pe::ImportSlot> imports);
+
+/// Whether one of the program's lists begins at `at`. It is read when the image starts, and tells of that image alone.
+bool is_runtime_list(const Program& program, Rva at);
 
 } // namespace suture::program

@@ -1,4 +1,5 @@
 #include "patchgen/program/address_words.hpp"
+#include "patchgen/program/runtime_relocations.hpp"
 #include "patchgen/prove/content.hpp"
 #include "patchgen/prove/equivalence.hpp"
 
@@ -107,6 +108,11 @@ Result<void> Equivalence::settle_data(const Goal& goal) {
                                         goal.place.text(), theirs->name));
     if (const auto table = tables_.find(goal.updated); table != tables_.end())
         return settle_table(goal, *table->second);
+    // The baseline's own list was read when it started, and nobody reads one later. That nothing which the updated
+    // image's list would fill in is in the package is looked at elsewhere.
+    if (goal.use == Use::address && !goal.place.in_package && program::is_runtime_list(updated_, goal.updated) &&
+        program::is_runtime_list(overlay_.baseline(), goal.place.rva))
+        return {};
     const DataObject* object = updated_.data_at(goal.updated);
     if (!object && ours->executable())
         return failed(goal, fmt::format("it refers to 0x{:x}, which is neither code nor data", goal.updated.value));
