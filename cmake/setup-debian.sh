@@ -12,6 +12,7 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev libunicorn-dev osslsigncode libclang-rt-19-dev chromium bsdiff xdelta3 zstd
   # samples: real PE programs, built by two compilers and run by Wine
   clang-19 lld-19 llvm-19 gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine64 libwine python3 openssl util-linux
+  strace # kills injectors at chosen system calls
 )
 
 missing=()

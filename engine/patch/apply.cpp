@@ -20,13 +20,12 @@ std::vector<FunctionName> names_of(const package::Manifest& manifest) {
 }
 
 /// Refuses what the ledger rules out; true where the package's version is there already and only has to be committed.
-Result<bool> check_sequence(const package::Package& package, const Ledger& ledger) {
+Result<bool> check_sequence(const package::Package& package, const Ledger& ledger, std::span<const Ledger> all) {
     const package::Manifest& manifest = package.manifest();
     const auto refuse = [&](Code code, std::string detail) {
         return fail(Error(code, std::move(detail)).in_image(ledger.module));
     };
-    if (ledger.phase != Phase::live)
-        return refuse(Code::needs_recover, "its ledger is not in a final state");
+    SUTURE_CHECK(check_final(ledger, all));
     const LedgerVersion* const same = ledger.version(manifest.sequence);
     if (same && same->package != package.digest())
         return refuse(Code::sequence_taken, fmt::format("sequence {} is \"{}\", the package is \"{}\"",
@@ -71,9 +70,23 @@ Result<Placement> choose_placement(target::Target& target, const Job& job, std::
     return placement;
 }
 
+/// What the packages are for; those whose module is not there are refused later.
+Result<std::vector<UpdatePart>> parts_of(target::Target& target, std::span<const package::Package> packages) {
+    SUTURE_TRY(const auto modules, target.modules());
+    std::vector<UpdatePart> parts;
+    for (const package::Package& package : packages)
+        if (const auto found = std::ranges::find_if(
+                modules,
+                [&](const target::Module& one) { return target::same_file_name(one.name, package.manifest().module); });
+            found != modules.end())
+            parts.push_back({found->range.begin, package.manifest().sequence});
+    std::ranges::sort(parts);
+    return parts;
+}
+
 /// All checks, and the plan. Changes nothing.
 Result<Job> prepare_job(target::Target& target, const package::Package& package, std::span<const Ledger> ledgers,
-                        std::vector<VaRange>& taken) {
+                        std::span<const UpdatePart> parts, std::vector<VaRange>& taken) {
     const package::Manifest& manifest = package.manifest();
     Job job;
     job.package = &package;
@@ -86,7 +99,7 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
     const auto ledger = std::ranges::find(ledgers, job.module.range, &Ledger::module_range);
     if (ledger != ledgers.end()) {
         job.before = *ledger;
-        SUTURE_TRY(known, check_sequence(package, *ledger));
+        SUTURE_TRY(known, check_sequence(package, *ledger, ledgers));
     }
     SUTURE_CHECK(check_minimum(manifest, job.before ? job.before->active : 0));
     SUTURE_TRY(job.snapshot, Snapshot::take(target, job.module));
@@ -94,16 +107,14 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
     if (job.before)
         SUTURE_CHECK(verify_ledger(target, *job.before));
     if (known) {
-        job.plan.prepared = *job.before;
-        job.plan.committed = *job.before;
-        SUTURE_TRY(job.plan.commit, commit_of(job.plan.committed, manifest.sequence));
+        SUTURE_TRY(job.plan, plan_of_known(*job.before, manifest.sequence, parts));
         return job;
     }
     SUTURE_TRY(auto imports, resolve_imports(target, package));
     job.providers = std::move(imports.providers);
     SUTURE_TRY(const Placement placement, choose_placement(target, job, taken));
     SUTURE_TRY(job.plan,
-               make_plan(package, *job.snapshot, job.before ? &*job.before : nullptr, placement, imports.slots));
+               make_plan(package, *job.snapshot, job.before ? &*job.before : nullptr, placement, imports.slots, parts));
     return job;
 }
 
@@ -154,7 +165,7 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
         }
         const auto in_stop = [&](target::Stop& stop) -> Result<void> {
             SUTURE_CHECK(check_all());
-            SUTURE_CHECK(write_sites(stop, jobs));
+            SUTURE_CHECK(write_sites(target, stop, jobs));
             return quiescent ? commit_now() : Result<void>();
         };
         SUTURE_CHECK(when_quiet(target, map, forbidden, deadline, report, in_stop));
@@ -170,10 +181,11 @@ Result<Report> apply(target::Target& target, std::span<const package::Package> p
     const auto started = target.now();
     Report report;
     SUTURE_TRY(const auto ledgers, find_ledgers(target));
+    SUTURE_TRY(const auto parts, parts_of(target, packages));
     std::vector<Job> jobs;
     std::vector<VaRange> taken;
     for (const package::Package& package : packages) {
-        SUTURE_TRY(Job job, prepare_job(target, package, ledgers, taken));
+        SUTURE_TRY(Job job, prepare_job(target, package, ledgers, parts, taken));
         if (std::ranges::any_of(jobs, [&](const Job& other) { return other.module.range == job.module.range; }))
             return fail(Error(Code::module_twice, package.manifest().id).in_image(job.module.name));
         jobs.push_back(std::move(job));
@@ -188,10 +200,9 @@ Result<Report> apply(target::Target& target, std::span<const package::Package> p
         return fail(committed ? std::move(done).error()
                               : undone(target, jobs, ledgers.empty(), std::move(done).error()));
     for (const Job& job : jobs) {
-        SUTURE_CHECK(verify_ledger(target, job.plan.committed));
+        SUTURE_CHECK(verify_in_force(target, job.plan.committed));
         report.modules.push_back({job.module.name, job.module.range.begin, job.package->manifest().functions.size(),
-                                  job.package->manifest().sequence, "patched",
-                                  job.before ? job.before->active : 0});
+                                  job.package->manifest().sequence, "patched", job.before ? job.before->active : 0});
     }
     return report;
 }

@@ -61,4 +61,10 @@ constexpr std::uint64_t block_mark(std::uint32_t stub_pages) {
     return kBlockMark | std::uint64_t{stub_pages} << 48;
 }
 
+/// True for each value that block_mark() has.
+constexpr bool is_block_mark(std::uint64_t cell) {
+    const auto stub_pages = static_cast<std::uint32_t>(cell >> 48);
+    return cell == block_mark(stub_pages) && stub_pages > 0 && stub_pages <= Block::kMaxStubPages;
+}
+
 } // namespace suture::patch

@@ -27,9 +27,9 @@ struct Job {
     std::optional<Ledger> before;             ///< as found
     Plan plan;
 
-    bool placed = false;          ///< pages were mapped or replaced: an undo has something to do
-    bool sites_begun = false;     ///< sites may have been written: threads may run through stubs
-    bool commit_begun = false;    ///< the commit may be in force
+    bool placed = false;            ///< pages were mapped or replaced: an undo has something to do
+    bool sites_begun = false;       ///< sites may have been written: threads may run through stubs
+    bool commit_begun = false;      ///< the commit may be in force
     std::vector<Expected> expected; ///< as it must be found right before the commit
     std::unique_ptr<target::Staged> commit;
 };
@@ -49,7 +49,7 @@ Result<void> take_out(target::Target& target, Job& job);
 Result<void> check_expected(target::Target& target, const Job& job);
 
 /// Writes the remaining sites of all jobs, while the target is stopped; if it fails, none is written.
-Result<void> write_sites(target::Stop& stop, std::span<Job> jobs);
+Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<Job> jobs);
 
 /// Commits all jobs; if it fails, none is committed. Errors: needs_recover, where even that failed.
 Result<void> commit(target::Target& target, std::span<Job> jobs, Report& report);

@@ -24,8 +24,11 @@ constexpr std::size_t kMaxPadBytes = 5;
 constexpr std::size_t kMaxPages = 16;
 // One for each module that a process may be thought to have patched.
 constexpr std::size_t kMaxLedgers = 1024;
+constexpr std::size_t kMaxParts = kMaxLedgers;
+// Of one update, that room is reserved for.
+constexpr std::size_t kPartsReserved = 32;
 constexpr std::uint32_t kMagic = 0x474c'5553; // "SULG"
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2;
 
 class Writer {
   public:
@@ -147,6 +150,43 @@ LedgerFunction read_function(Reader& in) {
     return function;
 }
 
+void write_update(Writer& out, const Update& update) {
+    out.number(static_cast<std::uint8_t>(update.fresh));
+    out.number(update.functions);
+    out.number(static_cast<std::uint16_t>(update.parts.size()));
+    for (const UpdatePart& part : update.parts) {
+        out.number(part.module.value);
+        out.number(part.sequence);
+    }
+}
+
+Update read_update(Reader& in) {
+    Update update;
+    update.fresh = in.count<std::uint8_t>(1) != 0;
+    update.functions = in.number<std::uint32_t>();
+    const auto parts = in.count<std::uint16_t>(kMaxParts);
+    for (std::size_t i = 0; i < parts && in.ok(); ++i) {
+        const Va module{in.number<std::uint64_t>()};
+        update.parts.push_back({module, in.number<std::uint32_t>()});
+    }
+    return update;
+}
+
+/// What an update says of the ledger that it is in.
+bool is_consistent(const Ledger& ledger) {
+    const Update& update = ledger.update;
+    const auto by_module = [](const UpdatePart& a, const UpdatePart& b) { return a.module >= b.module; };
+    if (update.functions > ledger.functions.size() ||
+        std::ranges::adjacent_find(update.parts, by_module) != update.parts.end())
+        return false;
+    const UpdatePart* const part = ledger.part();
+    if (!part)
+        return update.parts.empty() && ledger.phase != Phase::preparing;
+    // Undoing a fresh version must leave the one in force.
+    return ledger.version(part->sequence) &&
+           !(ledger.phase == Phase::preparing && update.fresh && ledger.active == part->sequence);
+}
+
 void write_version(Writer& out, const LedgerVersion& version) {
     out.number(version.sequence);
     out.text(version.id, kMaxId);
@@ -207,6 +247,16 @@ const LedgerVersion* Ledger::version(std::uint32_t sequence) const {
     return found == versions.end() ? nullptr : &*found;
 }
 
+std::size_t Ledger::redirected() const {
+    const LedgerVersion* const found = version(active);
+    return found ? found->cells.size() - static_cast<std::size_t>(std::ranges::count(found->cells, Va{0})) : 0;
+}
+
+const UpdatePart* Ledger::part() const {
+    const auto found = std::ranges::find(update.parts, module_range.begin, &UpdatePart::module);
+    return found == update.parts.end() ? nullptr : &*found;
+}
+
 Va Ledger::continuation(std::size_t index) const {
     const LedgerFunction& function = functions[index];
     const isa::Isa* isa = isa::isa_for(machine);
@@ -246,6 +296,7 @@ Bytes serialize(const Ledger& ledger) {
     }
     out.number(static_cast<std::uint8_t>(ledger.phase));
     out.number(ledger.active);
+    write_update(out, ledger.update);
     out.number(static_cast<std::uint32_t>(ledger.functions.size()));
     for (const LedgerFunction& function : ledger.functions)
         write_function(out, function);
@@ -297,6 +348,7 @@ Result<Ledger> parse_ledger(ByteView bytes) {
                phase <= static_cast<std::uint8_t>(Phase::removing));
     ledger.phase = static_cast<Phase>(phase);
     ledger.active = in.number<std::uint32_t>();
+    ledger.update = read_update(in);
     const auto functions = in.count<std::uint32_t>(in.ok() ? ledger.block.slots() - 1 : 0);
     for (std::size_t i = 0; i < functions && in.ok(); ++i)
         ledger.functions.push_back(read_function(in));
@@ -316,12 +368,15 @@ Result<Ledger> parse_ledger(ByteView bytes) {
         (!ledger.versions.empty() && ledger.versions.front().sequence == 0) ||
         (ledger.active != 0 && !ledger.version(ledger.active)))
         return fail(Code::ledger_damaged, "its versions contradict each other");
+    if (!is_consistent(ledger))
+        return fail(Code::ledger_damaged, "what it says of its last update contradicts the rest");
     return ledger;
 }
 
 Result<Bytes> committed_bytes(const Ledger& ledger) {
     const Bytes record = serialize(ledger);
-    if (ledger.functions.size() >= ledger.block.slots() || record.size() > ledger.block.ledger().size)
+    if (ledger.functions.size() >= ledger.block.slots() || record.size() > ledger.block.ledger().size ||
+        ledger.update.parts.size() > kMaxParts)
         return fail(
             Error(Code::block_full, fmt::format("{} functions in {} versions need {} bytes of ledger, {} are reserved",
                                                 ledger.functions.size(), ledger.versions.size(), record.size(),
@@ -339,7 +394,7 @@ Result<Bytes> committed_bytes(const Ledger& ledger) {
 }
 
 std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections, std::size_t retired) {
-    constexpr std::uint64_t kFixed = 128 + kMaxModule;
+    constexpr std::uint64_t kFixed = 135 + kMaxModule + kPartsReserved * 12;
     constexpr std::uint64_t kPerSection = 24;
     constexpr std::uint64_t kPerFunction = 21 + 2 + kMaxEntryBytes + 2 + kMaxPadBytes;
     constexpr std::uint64_t kPerVersion = 44 + kMaxId + kMaxPages * 33;
@@ -356,9 +411,9 @@ Result<std::vector<Ledger>> find_ledgers(target::Target& target) {
         std::uint64_t mark = 0;
         if (!target.read(region.range.begin, {reinterpret_cast<std::uint8_t*>(&mark), sizeof(mark)}))
             continue;
-        const auto stub_pages = static_cast<std::uint32_t>(mark >> 48);
-        if (mark != block_mark(stub_pages) || stub_pages == 0 || stub_pages > Block::kMaxStubPages)
+        if (!is_block_mark(mark))
             continue;
+        const auto stub_pages = static_cast<std::uint32_t>(mark >> 48);
         const std::uint64_t cells = std::uint64_t{stub_pages} * kPage;
         if (region.range.size <= cells)
             continue;
@@ -366,11 +421,19 @@ Result<std::vector<Ledger>> find_ledgers(target::Target& target) {
             std::min<std::uint64_t>(region.range.size - cells, std::uint64_t{Block::kMaxLedgerPages} * kPage);
         SUTURE_TRY(const Bytes bytes, target::read_bytes(target, region.range.begin + cells, room));
         auto ledger = parse_ledger(bytes);
+        const bool in_place =
+            ledger && ledger->block.cells().begin == region.range.begin && ledger->block.stub_pages == stub_pages;
+        if (!in_place) {
+            // A commit that is prepared aside looks like one, and so does what is left of it.
+            SUTURE_TRY(const target::Remains remains, target.remains());
+            if (std::ranges::any_of(remains.aside, [&](VaRange one) { return one.overlaps(region.range); }))
+                continue;
+        }
         if (!ledger)
             return fail(
                 Error(Code::ledger_damaged, fmt::format("the block at 0x{:x}", region.range.begin.value - cells))
                     .caused_by(std::move(ledger).error()));
-        if (ledger->block.cells().begin != region.range.begin || ledger->block.stub_pages != stub_pages)
+        if (!in_place)
             return fail(Code::ledger_damaged, fmt::format("the block at 0x{:x} says that it lies at 0x{:x}",
                                                           region.range.begin.value - cells, ledger->block.base.value));
         if (ledgers.size() == kMaxLedgers)
@@ -378,6 +441,20 @@ Result<std::vector<Ledger>> find_ledgers(target::Target& target) {
         ledgers.push_back(std::move(*ledger));
     }
     return ledgers;
+}
+
+Result<void> check_final(const Ledger& ledger, std::span<const Ledger> all) {
+    const auto cut_off = [&](std::string what) {
+        return fail(Error(Code::needs_recover, std::move(what)).in_image(ledger.module));
+    };
+    if (ledger.phase != Phase::live)
+        return cut_off("its ledger is not in a final state");
+    for (const Ledger& other : all)
+        if (other.phase == Phase::preparing && std::ranges::find(other.update.parts, ledger.module_range.begin,
+                                                                 &UpdatePart::module) != other.update.parts.end())
+            return cut_off(fmt::format("the ledger of {}, which belongs to the same update, is not in a final state",
+                                       other.module));
+    return {};
 }
 
 Result<Ledger> ledger_of(target::Target& target, std::string_view module) {
@@ -391,10 +468,10 @@ Result<Ledger> ledger_of(target::Target& target, std::string_view module) {
         if (target::same_file_name(ledger.module, module) && (!found || loaded))
             found = &ledger;
     }
-    if (found && found->phase != Phase::live)
-        return fail(Error(Code::needs_recover, "its ledger is not in a final state").in_image(found->module));
-    if (found)
+    if (found) {
+        SUTURE_CHECK(check_final(*found, ledgers));
         return *found;
+    }
     return fail(Error(Code::not_patched, fmt::format("process {} holds no ledger of it", target.pid()))
                     .in_image(std::string(module)));
 }

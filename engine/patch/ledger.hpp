@@ -7,6 +7,7 @@
 #include "engine/pe/identity.hpp"
 #include "engine/target/target.hpp"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,24 @@ enum class Phase : std::uint8_t {
     removing = 3,  ///< sites may be restored or not
 };
 
+/// A module of an update, and the version that the update puts in force there.
+struct UpdatePart {
+    Va module; ///< its base
+    std::uint32_t sequence = 0;
+
+    auto operator<=>(const UpdatePart&) const = default;
+};
+
+/// The update that last changed a module, for who has to finish or undo it from ledgers alone. All modules of one
+/// update have equal parts: one that is live with its part in force says that the others have to follow.
+struct Update {
+    bool fresh = false;            ///< the version was not there before: undoing takes it out
+    std::uint32_t functions = 0;   ///< that had a slot before; those from there on were added for it
+    std::vector<UpdatePart> parts; ///< ascending by module, this one among them; empty after a rollback
+
+    bool operator==(const Update&) const = default;
+};
+
 /// The record of all that was done to a module, kept in the module's block in the target.
 struct Ledger {
     Machine machine = Machine::x64;
@@ -64,12 +83,17 @@ struct Ledger {
     std::vector<pe::SectionIdentity> sections; ///< of the baseline
     Phase phase = Phase::preparing;
     std::uint32_t active = 0; ///< sequence of the version in force, 0 for the baseline
+    Update update;
     std::vector<LedgerFunction> functions;
     std::vector<LedgerVersion> versions; ///< ascending by sequence
 
     bool operator==(const Ledger&) const = default;
 
     const LedgerVersion* version(std::uint32_t sequence) const;
+    /// How many functions the version in force redirects.
+    std::size_t redirected() const;
+    /// This module's part of its update, or null.
+    const UpdatePart* part() const;
     /// Where a call of function `index` leads under version `sequence`: an address in the package image, or its
     /// continuation.
     Va destination(std::size_t index, std::uint32_t sequence) const;
@@ -94,6 +118,9 @@ std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size
 /// All ledgers that lie in the target, ascending by block. A block whose ledger cannot be read is reported as an error:
 /// ledger_damaged with its address.
 Result<std::vector<Ledger>> find_ledgers(target::Target& target);
+
+/// needs_recover if an operation that concerns this module was cut off: on itself, or on another one of its update.
+Result<void> check_final(const Ledger& ledger, std::span<const Ledger> all);
 
 /// The ledger of the module with this file name, in its final state. Errors: not_patched, needs_recover, those of
 /// find_ledgers().

@@ -1,4 +1,5 @@
 #include "engine/patch/job.hpp"
+#include "engine/patch/release.hpp"
 #include "engine/patch/site_pages.hpp"
 #include "engine/patch/verification.hpp"
 
@@ -87,9 +88,7 @@ std::vector<Forbidden> forbid_added(const Job& job) {
 
 Result<void> restore_stopped(target::Target& target, target::Stop& stop, std::span<const SiteWrite> sites) {
     SUTURE_TRY(const auto writes, writes_to_undo(target, sites));
-    for (const SiteWrite& write : writes)
-        SUTURE_CHECK(stop.write_code(write.at, write.after));
-    return {};
+    return write_stopped(target, stop, writes);
 }
 
 /// Sites back to the baseline, and the proof that no thread is in what they led to.
@@ -111,9 +110,10 @@ Result<void> restore_block(target::Target& target, Ledger before) {
     SUTURE_TRY(Bytes stubs, stub_bytes(before));
     SUTURE_TRY(Bytes continuations, continuation_bytes(before));
     SUTURE_TRY(const target::Mapping cells, commit_of(before, before.active));
-    SUTURE_CHECK(target.replace(cells));
     SUTURE_CHECK(target.replace({before.block.stubs(), std::move(stubs), target::Protection::read_execute}));
-    return target.replace({before.block.continuations(), std::move(continuations), target::Protection::read_execute});
+    SUTURE_CHECK(
+        target.replace({before.block.continuations(), std::move(continuations), target::Protection::read_execute}));
+    return target.replace(cells); // the ledger tells of it all until it is done
 }
 
 } // namespace
@@ -133,8 +133,8 @@ Result<void> place(target::Target& target, Job& job) {
         SUTURE_CHECK(target.replace(mapping));
     }
     if (!job.plan.mappings.empty()) {
-        SUTURE_CHECK(target.map(job.plan.mappings));
         job.placed = true;
+        SUTURE_CHECK(target.map(job.plan.mappings));
     }
     if (!job.plan.page_sites.empty()) {
         job.sites_begun = true;
@@ -151,13 +151,16 @@ Result<void> take_out(target::Target& target, Job& job) {
         return {};
     if (job.sites_begun || job.commit_begun)
         SUTURE_CHECK(withdraw(target, job));
-    if (job.before)
+    // What lies there and is not what was mapped was not mapped by this operation.
+    std::vector<VaRange> others;
+    if (job.before) {
+        for (const LedgerVersion& version : job.plan.prepared.versions)
+            if (!job.before->version(version.sequence))
+                SUTURE_CHECK(release_version(target, version, others));
         SUTURE_CHECK(restore_block(target, *job.before));
-    std::vector<VaRange> ranges;
-    for (const target::Mapping& mapping : job.plan.mappings)
-        ranges.push_back(mapping.range);
-    std::ranges::reverse(ranges); // the ledger goes last
-    SUTURE_CHECK(target.unmap(ranges));
+    } else {
+        SUTURE_CHECK(release_all(target, job.plan.prepared, others));
+    }
     job.placed = false;
     return {};
 }

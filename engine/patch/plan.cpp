@@ -227,7 +227,8 @@ Result<target::Mapping> commit_of(Ledger& ledger, std::uint32_t sequence) {
 }
 
 Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot, const Ledger* ledger,
-                       const Placement& placement, std::span<const ResolvedImport> imports) {
+                       const Placement& placement, std::span<const ResolvedImport> imports,
+                       std::span<const UpdatePart> parts) {
     const package::Manifest& manifest = package.manifest();
     Plan plan;
     if (ledger) {
@@ -251,6 +252,7 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
 
     const Block& block = plan.prepared.block;
     plan.prepared.phase = Phase::preparing;
+    plan.prepared.update = {true, static_cast<std::uint32_t>(known), {parts.begin(), parts.end()}};
     SUTURE_TRY(Bytes cells, committed_bytes(plan.prepared));
     SUTURE_TRY(Bytes stubs, stub_bytes(plan.prepared));
     SUTURE_TRY(Bytes continuations, continuation_bytes(plan.prepared));
@@ -271,6 +273,24 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
     plan.committed = plan.prepared;
     plan.committed.phase = Phase::live;
     SUTURE_TRY(plan.commit, commit_of(plan.committed, manifest.sequence));
+    return plan;
+}
+
+Result<Plan> plan_of_known(const Ledger& ledger, std::uint32_t sequence, std::span<const UpdatePart> parts) {
+    Plan plan;
+    plan.prepared = ledger;
+    // One module alone is switched from live to live by one operation: there is nothing to prepare.
+    if (parts.size() > 1) {
+        plan.prepared.phase = Phase::preparing;
+        plan.prepared.update = {
+            false, static_cast<std::uint32_t>(ledger.functions.size()), {parts.begin(), parts.end()}};
+        SUTURE_TRY(auto cells, commit_of(plan.prepared, ledger.active));
+        plan.replacements.push_back(std::move(cells));
+    }
+    plan.committed = plan.prepared;
+    plan.committed.phase = Phase::live;
+    plan.committed.update = {false, static_cast<std::uint32_t>(ledger.functions.size()), {parts.begin(), parts.end()}};
+    SUTURE_TRY(plan.commit, commit_of(plan.committed, sequence));
     return plan;
 }
 

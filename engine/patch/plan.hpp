@@ -47,11 +47,17 @@ struct Plan {
 /// cumulative hotpatches find room. Error: block_full (more functions than a block can hold).
 Result<Block> block_for(const package::Manifest& manifest);
 
-/// Pure: the plan follows from its arguments alone. `ledger` is the module's ledger or nullptr. The package must have
+/// Pure: the plan follows from its arguments alone. `ledger` is the module's ledger or nullptr; `parts` are those of
+/// the whole update, ascending. The package must have
 /// passed check_identity() against `snapshot`. Errors: branch_out_of_reach, block_full, site_unproved,
 /// package_malformed (a fixup that does not fit).
 Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot, const Ledger* ledger,
-                       const Placement& placement, std::span<const ResolvedImport> imports);
+                       const Placement& placement, std::span<const ResolvedImport> imports,
+                       std::span<const UpdatePart> parts);
+
+/// The plan for a version that `ledger` has, but not in force. Where other modules belong to the update, the ledger
+/// says so before any of them is committed.
+Result<Plan> plan_of_known(const Ledger& ledger, std::uint32_t sequence, std::span<const UpdatePart> parts);
 
 /// A commit of `sequence` (0: the baseline) among the versions of `ledger`; the result's ledger is `ledger` with
 /// `active` changed.

@@ -38,10 +38,10 @@ Error not_quiescent(const std::vector<Busy>& busy, unsigned attempts) {
 
 void forbid_sites(std::vector<Forbidden>& forbidden, const Ledger& ledger, std::span<const SiteWrite> writes) {
     for (const SiteWrite& write : writes)
-        forbidden.push_back({{write.at, write.after.size()},
-                             fmt::format("the entry of {}+0x{:x}", ledger.module,
-                                         ledger.functions[write.function].site.entry.value),
-                             Forbidden::Rule::no_ip_inside});
+        forbidden.push_back(
+            {{write.at, write.after.size()},
+             fmt::format("the entry of {}+0x{:x}", ledger.module, ledger.functions[write.function].site.entry.value),
+             Forbidden::Rule::no_ip_inside});
 }
 
 void forbid_bodies(std::vector<Forbidden>& forbidden, const Ledger& ledger, const Ledger& next,

@@ -1,5 +1,8 @@
 #include "engine/patch/plan.hpp"
 #include "engine/patch/quiet.hpp"
+#include "engine/patch/release.hpp"
+#include "engine/patch/site_pages.hpp"
+#include "engine/patch/sites.hpp"
 #include "engine/patch/verification.hpp"
 
 #include <algorithm>
@@ -7,17 +10,6 @@
 namespace suture::patch {
 
 namespace {
-
-/// The writes that put every site back, in the order that keeps the function callable throughout: entry before pad.
-Result<std::vector<SiteWrite>> restoring_writes(const Ledger& ledger) {
-    std::vector<SiteWrite> all;
-    for (std::size_t i = 0; i < ledger.functions.size(); ++i) {
-        SUTURE_TRY(auto writes, site_writes(ledger, i));
-        for (auto write = writes.rbegin(); write != writes.rend(); ++write)
-            all.push_back({write->at, std::move(write->after), std::move(write->before), i});
-    }
-    return all;
-}
 
 Result<void> restore_sites(target::Target& target, target::Stop& stop, const Ledger& before,
                            std::span<const SiteWrite> writes, const target::Mapping& removing) {
@@ -28,21 +20,25 @@ Result<void> restore_sites(target::Target& target, target::Stop& stop, const Led
             return fail(
                 Error(Code::verification_failed, "a site changed during the operation").in_image(before.module));
     }
-    SUTURE_CHECK(target.replace(removing));
-    for (std::size_t i = 0; i < writes.size(); ++i) {
-        auto done = stop.write_code(writes[i].at, writes[i].after);
-        if (done)
-            continue;
-        for (std::size_t j = i + 1; j-- > 0;)
-            if (auto back = stop.write_code(writes[j].at, writes[j].before); !back)
-                return fail(Error(Code::needs_recover, back.error().detail()).caused_by(done.error()));
+    const auto restore = [&]() -> Result<void> {
+        SUTURE_CHECK(target.replace(removing));
+        return write_stopped(target, stop, writes);
+    };
+    const auto done = restore();
+    if (done)
+        return {};
+    const auto take_back = [&]() -> Result<void> {
+        SUTURE_TRY(const auto back, writes_to_undo(target, writes));
+        SUTURE_CHECK(write_stopped(target, stop, back));
+        if (check_in_force(target, before))
+            return {}; // it had not even begun
         Ledger ledger = before;
         SUTURE_TRY(const target::Mapping live, commit_of(ledger, before.active));
-        if (auto back = target.replace(live); !back)
-            return fail(Error(Code::needs_recover, back.error().detail()).caused_by(done.error()));
-        return done;
-    }
-    return {};
+        return target.replace(live);
+    };
+    if (auto back = take_back(); !back)
+        return fail(Error(Code::needs_recover, back.error().detail()).caused_by(done.error()));
+    return done;
 }
 
 } // namespace
@@ -51,35 +47,40 @@ Result<Report> remove(target::Target& target, std::string_view module, const Opt
     const auto started = target.now();
     Report report;
     SUTURE_TRY(const Ledger before, ledger_of(target, module));
+    SUTURE_TRY(const auto all, find_ledgers(target));
+    const bool is_last = all.size() == 1;
     SUTURE_CHECK(verify_ledger(target, before));
-    SUTURE_TRY(const auto writes, restoring_writes(before));
+    SUTURE_TRY(const auto writes, restoring_writes(before, 0));
     Ledger after = before;
     after.phase = Phase::removing;
-    SUTURE_TRY(const target::Mapping removing, commit_of(after, before.active));
+    // The baseline is put in force first: sites that are restored one after the other then change nothing.
+    SUTURE_TRY(const target::Mapping removing, commit_of(after, 0));
 
     CodeMap map(target);
     add_ledger_code(map, before);
     std::vector<Forbidden> forbidden;
     forbid_mapped(forbidden, before);
     report.prepare = target.now() - started;
-    SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report,
-                            [&](target::Stop& stop) { return restore_sites(target, stop, before, writes, removing); }));
     const auto cut_off = [&](const Error& cause, std::string what) {
         return fail(Error(Code::needs_recover, std::move(what)).in_image(before.module).caused_by(cause));
     };
+    bool restored = false;
+    auto stopped = when_quiet(target, map, forbidden, started + options.timeout, report, [&](target::Stop& stop) {
+        auto done = restore_sites(target, stop, before, writes, removing);
+        restored = done.has_value();
+        return done;
+    });
+    if (!stopped)
+        return restored && stopped.error().code() != Code::target_gone
+                   ? cut_off(stopped.error(), "its sites are restored, but nothing is freed")
+                   : std::unexpected(std::move(stopped).error());
     if (auto same = verify_baseline(target, before); !same)
         return cut_off(same.error(), "its sites are restored, but it does not equal its baseline; nothing is freed");
 
-    std::vector<VaRange> ranges;
-    for (const LedgerVersion& version : before.versions)
-        for (const LedgerPages& pages : version.pages)
-            ranges.push_back(pages.range);
-    ranges.push_back(before.block.whole()); // the ledger goes last
-    if (auto freed = target.unmap(ranges); !freed)
+    if (auto freed = release_all(target, after, report.left); !freed)
         return cut_off(freed.error(), "its sites are restored, but the pages of the hotpatch are not freed");
-    SUTURE_TRY(const auto others, find_ledgers(target));
-    if (others.empty())
-        SUTURE_CHECK(target.leave());
+    if (auto left = is_last ? target.leave() : Result<void>(); !left)
+        return cut_off(left.error(), "it is as before, but pages that did the work are still in the process");
     report.modules.push_back({before.module, before.module_range.begin, 0, 0, "removed", before.active});
     return report;
 }

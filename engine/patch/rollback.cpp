@@ -19,11 +19,6 @@ std::uint32_t previous_of(const Ledger& ledger) {
     return previous;
 }
 
-std::size_t redirected(const Ledger& ledger) {
-    const LedgerVersion* const version = ledger.version(ledger.active);
-    return version ? version->cells.size() - static_cast<std::size_t>(std::ranges::count(version->cells, Va{0})) : 0;
-}
-
 } // namespace
 
 Result<Report> rollback(target::Target& target, std::string_view module, std::optional<std::uint32_t> to,
@@ -43,6 +38,7 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
     SUTURE_CHECK(verify_ledger(target, before));
 
     Ledger after = before;
+    after.update = {false, static_cast<std::uint32_t>(before.functions.size()), {}};
     SUTURE_TRY(const target::Mapping commit, commit_of(after, sequence));
     SUTURE_TRY(const auto staged, target.stage({&commit, 1}));
     report.prepare = target.now() - started;
@@ -53,7 +49,11 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
         report.commit = target.now() - committing;
         if (done || check_in_force(target, before))
             return done;
-        return fail(Error(Code::needs_recover, "the commit was cut off").caused_by(done.error()));
+        if (check_in_force(target, after))
+            return {};
+        return fail(Error(Code::verification_failed, "neither the version before nor the other one is in force")
+                        .in_image(before.module)
+                        .caused_by(done.error()));
     };
     if (options.consistency == Consistency::quiescent) {
         CodeMap map(target);
@@ -65,8 +65,8 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
     } else {
         SUTURE_CHECK(switch_versions());
     }
-    SUTURE_CHECK(verify_ledger(target, after));
-    report.modules.push_back({after.module, after.module_range.begin, redirected(after), sequence,
+    SUTURE_CHECK(verify_in_force(target, after));
+    report.modules.push_back({after.module, after.module_range.begin, after.redirected(), sequence,
                               sequence == 0 ? "baseline" : "patched", before.active});
     return report;
 }

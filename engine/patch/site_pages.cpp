@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace suture::patch {
 
@@ -25,8 +26,8 @@ bool in_one_page(std::span<const SiteWrite> writes) {
 
 using Round = std::vector<const SiteWrite*>;
 
-/// First the writes that must be seen before others, then all the rest. What lies in one page is seen at once, and needs
-/// no order.
+/// First the writes that must be seen before others, then all the rest. What lies in one page is seen at once, and
+/// needs no order.
 std::vector<Round> rounds_of(std::span<const SiteWrite> writes) {
     std::vector<Round> rounds;
     for (std::size_t first = 0, next = 0; first < writes.size(); first = next) {
@@ -93,9 +94,8 @@ Result<void> put(target::Target& target, const Round& round) {
 
 bool in_plain_code(std::span<const target::Region> regions, VaRange range) {
     for (Va at = range.begin; at < range.end();) {
-        const auto region = std::ranges::upper_bound(regions, at, {}, [](const target::Region& one) {
-            return one.range.begin;
-        });
+        const auto region =
+            std::ranges::upper_bound(regions, at, {}, [](const target::Region& one) { return one.range.begin; });
         if (region == regions.begin())
             return false;
         const target::Region& holds = *std::prev(region);
@@ -109,6 +109,22 @@ bool in_plain_code(std::span<const target::Region> regions, VaRange range) {
 Result<void> write_by_pages(target::Target& target, std::span<const SiteWrite> writes) {
     for (const Round& round : rounds_of(writes))
         SUTURE_CHECK(put(target, round));
+    return {};
+}
+
+Result<void> write_stopped(target::Target& target, target::Stop& stop, std::span<const SiteWrite> writes) {
+    std::optional<std::vector<target::Region>> regions;
+    for (const SiteWrite& write : writes) {
+        const VaRange range{write.at, write.after.size()};
+        const bool crosses = pages_of(write).size > kPage;
+        if (crosses && !regions) {
+            SUTURE_TRY(regions, target.regions());
+        }
+        if (crosses && in_plain_code(*regions, range))
+            SUTURE_CHECK(write_by_pages(target, {&write, 1}));
+        else
+            SUTURE_CHECK(stop.write_code(write.at, write.after));
+    }
     return {};
 }
 

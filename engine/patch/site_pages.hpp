@@ -19,6 +19,10 @@ bool in_plain_code(std::span<const target::Region> regions, VaRange range);
 /// Errors: identity_function_differs, those of the target.
 Result<void> write_by_pages(target::Target& target, std::span<const SiteWrite> writes);
 
+/// Makes the writes one after the other while the threads stand still, each at once: one that crosses a page by
+/// replacing both, where that can be, since a copy may end between them. Errors: as write_by_pages.
+Result<void> write_stopped(target::Target& target, target::Stop& stop, std::span<const SiteWrite> writes);
+
 /// The writes that take back what is found of `writes`: those whose `after` is in place, last first.
 /// Errors: verification_failed (neither `before` nor `after` is found), those of the target.
 Result<std::vector<SiteWrite>> writes_to_undo(target::Target& target, std::span<const SiteWrite> writes);

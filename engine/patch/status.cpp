@@ -13,6 +13,8 @@ Result<std::vector<ModuleStatus>> status(target::Target& target) {
         module.base = ledger.module_range.begin;
         module.active = ledger.active;
         module.phase = ledger.phase;
+        if (ledger.phase != Phase::live)
+            module.recovery = describe(recovery_of(ledger, ledgers), ledger);
         for (const LedgerVersion& version : ledger.versions)
             module.versions.push_back(
                 {version.sequence, version.id,
@@ -27,6 +29,11 @@ Result<std::vector<ModuleStatus>> status(target::Target& target) {
     }
     std::ranges::sort(modules, {}, &ModuleStatus::base);
     return modules;
+}
+
+Result<Leftovers> leftovers(target::Target& target) {
+    SUTURE_TRY(const auto ledgers, find_ledgers(target));
+    return find_leftovers(target, ledgers);
 }
 
 } // namespace suture::patch

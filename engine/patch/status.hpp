@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/patch/ledger.hpp"
+#include "engine/patch/recovery.hpp"
 #include "engine/patch/verification.hpp"
 
 namespace suture::patch {
@@ -19,11 +19,15 @@ struct ModuleStatus {
     std::uint32_t active = 0;            ///< sequence in force, 0 for the baseline
     std::vector<VersionStatus> versions; ///< ascending by sequence
     Phase phase = Phase::live;           ///< anything but `live`: an operation was cut off
+    std::string recovery;                ///< what recover() does then
     std::vector<Finding> findings;       ///< differences from what was written; empty: intact
 };
 
 /// Every module of the target that a ledger tells of, ascending by base, each verified to the byte. Changes nothing.
 /// Errors: ledger_damaged, those of the target.
 Result<std::vector<ModuleStatus>> status(target::Target& target);
+
+/// What an operation that was cut off left in the target, and no ledger tells of. Errors: as status().
+Result<Leftovers> leftovers(target::Target& target);
 
 } // namespace suture::patch

@@ -1,4 +1,5 @@
 #include "engine/patch/job.hpp"
+#include "engine/patch/site_pages.hpp"
 #include "engine/patch/verification.hpp"
 
 #include <fmt/format.h>
@@ -83,23 +84,25 @@ Result<void> check_expected(target::Target& target, const Job& job) {
     return {};
 }
 
-Result<void> write_sites(target::Stop& stop, std::span<Job> jobs) {
-    std::vector<const SiteWrite*> written;
+Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<Job> jobs) {
+    std::vector<SiteWrite> written;
     const auto write_all = [&]() -> Result<void> {
-        for (Job& job : jobs)
-            for (const SiteWrite& write : job.plan.sites) {
-                job.sites_begun = true;
-                written.push_back(&write);
-                SUTURE_CHECK(stop.write_code(write.at, write.after));
-            }
+        for (Job& job : jobs) {
+            job.sites_begun = job.sites_begun || !job.plan.sites.empty();
+            written.insert(written.end(), job.plan.sites.begin(), job.plan.sites.end());
+            SUTURE_CHECK(write_stopped(target, stop, job.plan.sites));
+        }
         return {};
+    };
+    const auto take_back = [&]() -> Result<void> {
+        SUTURE_TRY(const auto writes, writes_to_undo(target, written));
+        return write_stopped(target, stop, writes);
     };
     const auto done = write_all();
     if (done)
         return {};
-    for (auto write = written.rbegin(); write != written.rend(); ++write)
-        if (auto back = stop.write_code((*write)->at, (*write)->before); !back)
-            return fail(Error(Code::needs_recover, back.error().detail()).caused_by(done.error()));
+    if (auto back = take_back(); !back)
+        return fail(Error(Code::needs_recover, back.error().detail()).caused_by(done.error()));
     return done;
 }
 

@@ -41,6 +41,8 @@ struct Report {
     std::chrono::nanoseconds pause{};   ///< of the last stop: from the request to the first thread until all run again
     std::chrono::nanoseconds commit{};  ///< the mapping operations that switch versions
     unsigned attempts = 0;              ///< stops, the last one included
+    std::vector<VaRange> left;          ///< pages to be freed that did not hold what was mapped, and stay
+    std::uint64_t freed = 0;            ///< bytes of pages that an operation left which was cut off
 };
 
 /// Applies packages to the modules they are for: all of them or none. Until the commit every call runs what it ran
@@ -61,5 +63,14 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
 /// Errors: not_patched, not_quiescent (a thread is still inside code that is to be freed; nothing has changed then),
 /// verification_failed and those of the target.
 Result<Report> remove(target::Target& target, std::string_view module, const Options& options);
+
+/// Finishes or undoes what an operation began that was cut off, at whatever instant, from the ledgers alone: an apply
+/// is undone, but finished where one of its modules is committed already; a removal is finished. Then frees what
+/// belongs to no ledger. A module that cannot be brought into a final state does not hold up the others.
+///
+/// Errors: nothing_to_recover, not_quiescent, verification_failed (a site, or a page that is needed, holds neither what
+/// was before nor what was to be; nothing of that update has changed then), needs_recover (it was cut off itself),
+/// ledger_damaged and those of the target.
+Result<Report> recover(target::Target& target, const Options& options);
 
 } // namespace suture::patch

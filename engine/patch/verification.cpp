@@ -113,6 +113,15 @@ Result<void> verify_ledger(target::Target& target, const Ledger& ledger) {
     return fail(Error(Code::verification_failed, std::move(detail)).in_image(ledger.module));
 }
 
+Result<void> verify_in_force(target::Target& target, const Ledger& ledger) {
+    auto same = verify_ledger(target, ledger);
+    if (same || same.error().code() == Code::verification_failed || same.error().code() == Code::target_gone)
+        return same;
+    return fail(Error(Code::verification_failed, "it is in force, but could not be looked at again")
+                    .in_image(ledger.module)
+                    .caused_by(std::move(same).error()));
+}
+
 Result<void> check_in_force(target::Target& target, const Ledger& ledger) {
     SUTURE_TRY(const Bytes expected, committed_bytes(ledger));
     SUTURE_TRY(const Bytes found, target::read_bytes(target, ledger.block.committed().begin, expected.size()));

@@ -21,6 +21,10 @@ Result<std::vector<Finding>> find_differences(target::Target& target, const Ledg
 /// No difference at all, else verification_failed with the first one.
 Result<void> verify_ledger(target::Target& target, const Ledger& ledger);
 
+/// The same of what was just put in force: whatever keeps it from being looked at is verification_failed, caused by
+/// that, since there is no doubt that it is in force. Error also: target_gone.
+Result<void> verify_in_force(target::Target& target, const Ledger& ledger);
+
 /// The cells and the ledger in the target are to the byte those of `ledger`. Error: verification_failed.
 Result<void> check_in_force(target::Target& target, const Ledger& ledger);
 

@@ -64,6 +64,13 @@ class Staged {
     virtual ~Staged() = default;
 };
 
+/// Pages that an implementation put into a process, as far as the system shows whose they are.
+struct Remains {
+    std::vector<VaRange> aside;    ///< what serves nothing once no operation is under way
+    std::vector<VaRange> workshop; ///< from where it does its work; leave() takes it out
+    std::vector<VaRange> mapped;   ///< what map() and replace() made, ascending
+};
+
 /// Registers of a stopped thread, on the side of the PE code: for a thread inside a system call of the platform, those
 /// with which the PE code will go on.
 struct ThreadState {
@@ -134,6 +141,11 @@ class Target {
     /// Takes out what the implementation itself left in the process to do its work, once nothing of a patch remains
     /// there. Error: target_map_failed.
     virtual Result<void> leave() { return {}; }
+
+    /// What there is of this implementation's own making; reads only.
+    virtual Result<Remains> remains() { return Remains(); }
+    /// Frees what remains() tells as `aside`. Error: target_map_failed.
+    virtual Result<void> tidy() { return {}; }
 
     /// Stops every thread. Errors: target_stop_failed.
     virtual Result<std::unique_ptr<Stop>> stop() = 0;

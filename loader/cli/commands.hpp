@@ -52,6 +52,12 @@ struct RemoveOptions {
 };
 Answer remove(const RemoveOptions& options);
 
+struct RecoverOptions {
+    std::uint64_t pid = 0;
+    patch::Options patch;
+};
+Answer recover(const RecoverOptions& options);
+
 struct VerifyOptions {
     std::string package;
     TrustOptions trust;

@@ -19,6 +19,7 @@ Exit exit_of(Code code) {
     case Code::already_applied:
     case Code::already_baseline:
     case Code::not_patched:
+    case Code::nothing_to_recover:
         return Exit::nothing_to_do;
     case Code::not_quiescent:
         return Exit::not_quiescent;

@@ -97,8 +97,10 @@ int run(int argc, char** argv) {
     CLI::App app("Applies hotpatches to running processes.", "suture");
     app.require_subcommand(1);
     app.footer("Exit codes: 0 done, 1 bad input, 2 usage, 3 nothing to do (already applied, already the baseline, not "
-               "patched),\n4 refused (status: a module is not intact; any: no PE process), 5 not quiescent in time,\n"
-               "6 not trusted, 7 process gone or not accessible, 8 an operation was cut off.\n"
+               "patched,\nnothing to recover), 4 refused (status: a module is not intact; any: no PE process), 5 not "
+               "quiescent in time,\n"
+               "6 not trusted, 7 process gone or not accessible, 8 an operation was cut off: "
+               "run `suture recover`.\n"
                "docs/refusals.md lists every reason with its exit code.");
     OutputOptions output_options;
     double timeout = std::chrono::duration<double>(patch::Options().timeout).count();
@@ -174,13 +176,18 @@ int run(int argc, char** argv) {
     add_module(*remove_command, remove_options.module);
     add_timeout(*remove_command, timeout);
 
+    RecoverOptions recover_options;
+    auto* recover_command = app.add_subcommand("recover", "Finish or undo what an operation began that was cut off");
+    add_pid(*recover_command, recover_options.pid)->required();
+    add_timeout(*recover_command, timeout);
+
     VerifyOptions verify_options;
     auto* verify_command = app.add_subcommand("verify", "Check a hotpatch's signature and structure");
     verify_command->add_option("PACKAGE", verify_options.package, "A hotpatch")->required();
     add_trust(*verify_command, verify_options.trust);
 
-    const std::array commands{apply_command,    run_command,    status_command,
-                              rollback_command, remove_command, verify_command};
+    const std::array commands{apply_command,  run_command,     status_command, rollback_command,
+                              remove_command, recover_command, verify_command};
     for (CLI::App* command : commands)
         add_output_options(*command, output_options);
     // What follows the first "--" of `run` belongs to the program.
@@ -205,7 +212,8 @@ int run(int argc, char** argv) {
     patch::Options patch;
     patch.timeout = std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
     patch.consistency = consistency == "none" ? patch::Consistency::none : patch::Consistency::quiescent;
-    apply_options.patch = run_options.patch = rollback_options.patch = remove_options.patch = patch;
+    apply_options.patch = run_options.patch = rollback_options.patch = remove_options.patch = recover_options.patch =
+        patch;
     if (*observe_option) {
         const auto nanoseconds = [](double seconds) {
             return std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
@@ -233,6 +241,8 @@ int run(int argc, char** argv) {
             return status(status_options);
         if (rollback_command->parsed())
             return rollback(rollback_options);
+        if (recover_command->parsed())
+            return recover(recover_options);
         return remove_command->parsed() ? cli::remove(remove_options) : verify(verify_options);
     };
     return static_cast<int>(output.deliver(answer()));

@@ -36,6 +36,14 @@ Answer answer_of(std::uint64_t pid, const Result<patch::Report>& result) {
         answer.text += fmt::format("{}: {}.\n", module.module, module_text(module));
         modules.push_back(module_json(module));
     }
+    Json left = Json::array();
+    for (const VaRange& range : report.left) {
+        answer.text += fmt::format("{} at 0x{:x} do not hold what was mapped there, and stay.\n",
+                                   counted(range.size, "byte"), range.begin.value);
+        left.push_back({{"at", range.begin.value}, {"size", range.size}});
+    }
+    if (report.freed != 0)
+        answer.text += fmt::format("{} that an operation left are freed.\n", counted(report.freed, "byte"));
     if (result)
         answer.text +=
             fmt::format("Process {} paused for {}; prepared in {}, committed in {}, attempt {}.\n", pid,
@@ -47,7 +55,9 @@ Answer answer_of(std::uint64_t pid, const Result<patch::Report>& result) {
                    {"pause_us", microseconds(report.pause)},
                    {"prepare_us", microseconds(report.prepare)},
                    {"commit_us", microseconds(report.commit)},
-                   {"attempts", report.attempts}};
+                   {"attempts", report.attempts},
+                   {"left", std::move(left)},
+                   {"freed", report.freed}};
     return answer;
 }
 

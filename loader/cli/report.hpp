@@ -5,7 +5,7 @@
 
 namespace suture::cli {
 
-/// What `apply`, `rollback` and `remove` tell. The keys are there on failure too, with nothing in them.
+/// What `apply`, `rollback`, `remove` and `recover` tell. The keys are there on failure too, with nothing in them.
 Answer answer_of(std::uint64_t pid, const Result<patch::Report>& report);
 
 } // namespace suture::cli

@@ -2,9 +2,12 @@
 
 #include "loader/cli/commands.hpp"
 #include "loader/linux/process.hpp"
+#include "loader/linux/process_lock.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+
+#include <algorithm>
 
 namespace suture::cli {
 
@@ -13,9 +16,32 @@ namespace {
 using patch::ModuleStatus;
 using patch::Phase;
 
-Result<std::vector<ModuleStatus>> status_of(std::uint64_t pid) {
+struct ProcessStatus {
+    std::vector<ModuleStatus> modules;
+    patch::Leftovers leftovers;
+
+    bool empty() const { return modules.empty() && leftovers.empty(); }
+    bool is_final() const {
+        return leftovers.empty() &&
+               std::ranges::all_of(modules, [](const ModuleStatus& module) { return module.phase == Phase::live; });
+    }
+};
+
+Result<ProcessStatus> look(target::Target& target) {
+    ProcessStatus process;
+    SUTURE_TRY(process.modules, patch::status(target));
+    SUTURE_TRY(process.leftovers, patch::leftovers(target));
+    return process;
+}
+
+Result<ProcessStatus> status_of(std::uint64_t pid) {
     SUTURE_TRY(const auto target, loader::open_process(pid));
-    return patch::status(*target);
+    SUTURE_TRY(auto process, look(*target));
+    if (process.is_final())
+        return process;
+    // What another suture is doing right now was not cut off.
+    SUTURE_TRY(const auto lock, loader::ProcessLock::take(pid));
+    return look(*target);
 }
 
 std::string in_force(const ModuleStatus& module) {
@@ -24,7 +50,7 @@ std::string in_force(const ModuleStatus& module) {
 
 std::string state_text(const ModuleStatus& module) {
     if (module.phase != Phase::live)
-        return "needs recover: an operation was cut off";
+        return "needs recover: an operation was cut off, `suture recover` will " + module.recovery;
     return module.findings.empty() ? "intact" : "not intact";
 }
 
@@ -46,6 +72,7 @@ Json module_json(const ModuleStatus& module) {
                  {"versions", Json::array()},
                  {"intact", module.phase == Phase::live && module.findings.empty()},
                  {"needs_recover", module.phase != Phase::live},
+                 {"recovery", module.phase != Phase::live ? Json(module.recovery) : Json(nullptr)},
                  {"findings", Json::array()}};
     for (const patch::VersionStatus& version : module.versions)
         json["versions"].push_back(
@@ -68,10 +95,18 @@ std::optional<Error> error_of(std::uint64_t pid, const ModuleStatus& module) {
 /// Collects processes into an answer. Of several errors, the one that a later operation would stop at counts.
 class Collector {
   public:
-    void add(std::uint64_t pid, const std::vector<ModuleStatus>& modules) {
-        text_ += fmt::format("Process {}:{}\n", pid, modules.empty() ? " nothing is patched." : "");
-        Json& json = processes_.emplace_back(Json{{"pid", pid}, {"modules", Json::array()}});
-        for (const ModuleStatus& module : modules) {
+    void add(std::uint64_t pid, const ProcessStatus& process) {
+        text_ += fmt::format("Process {}:{}\n", pid, process.modules.empty() ? " nothing is patched." : "");
+        Json& json = processes_.emplace_back(
+            Json{{"pid", pid}, {"modules", Json::array()}, {"leftover_bytes", process.leftovers.bytes()}});
+        if (!process.leftovers.empty()) {
+            text_ +=
+                fmt::format("  needs recover: an operation that was cut off left {}, `suture recover` frees them\n",
+                            counted(process.leftovers.bytes(), "byte"));
+            note(Error(Code::needs_recover, fmt::format("{} without a ledger in process {}",
+                                                        counted(process.leftovers.bytes(), "byte"), pid)));
+        }
+        for (const ModuleStatus& module : process.modules) {
             text_ += module_text(module);
             json["modules"].push_back(module_json(module));
             if (auto error = error_of(pid, module))

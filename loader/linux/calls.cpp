@@ -333,7 +333,20 @@ Result<VaRange> RemoteCalls::staging(bool clean, StoppedThreads* stopped) {
     return staging_area(stub_);
 }
 
-Result<void> RemoteCalls::leave(StoppedThreads* stopped) {
+Result<RemoteCalls::Remains> RemoteCalls::remains() const {
+    SUTURE_TRY(const auto maps, read_maps(memory_.pid()));
+    Remains remains;
+    for (const StubPage& page : find_stubs(memory_, maps)) {
+        if (remains.stub)
+            remains.aside.push_back({page.at, kStubSize});
+        else
+            remains.stub = {page.at, kStubSize};
+        std::ranges::move(find_staged(maps, page.at), std::back_inserter(remains.aside));
+    }
+    return remains;
+}
+
+Result<void> RemoteCalls::leave(bool keep_stub, StoppedThreads* stopped) {
     /// Rounds in which a thread that a dead injector borrowed may come back from the stub.
     constexpr int kAttempts = 20;
 
@@ -343,29 +356,26 @@ Result<void> RemoteCalls::leave(StoppedThreads* stopped) {
     if (!gadgets_.complete())
         SUTURE_CHECK(find_gadgets());
     if (stopped)
-        return unmap_all(*stopped);
+        return unmap_all(keep_stub, *stopped);
     Result<void> done;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
         SUTURE_TRY(StoppedThreads all, StoppedThreads::all(memory_.pid()));
-        done = unmap_all(all);
+        done = unmap_all(keep_stub, all);
         if (done || done.error().code() == Code::target_gone)
             break;
     }
     return done;
 }
 
-Result<void> RemoteCalls::unmap_all(StoppedThreads& stopped) {
+Result<void> RemoteCalls::unmap_all(bool keep_stub, StoppedThreads& stopped) {
+    for (const StoppedThread& thread : stopped.threads())
+        if (may_be_in_stub(arch::ip_of(thread.registers)))
+            return unsuitable(thread, "it is still in the code that an injector left");
     SUTURE_TRY(maps_, read_maps(memory_.pid()));
-    std::vector<VaRange> ranges;
-    for (const StubPage& page : find_stubs(memory_, maps_)) {
-        const VaRange range{page.at, kStubSize};
-        for (const StoppedThread& thread : stopped.threads()) {
-            if (range.contains(arch::ip_of(thread.registers)))
-                return unsuitable(thread, "it is still in the code that an injector left");
-        }
-        ranges.push_back(range);
-        std::ranges::copy(find_staged(maps_, page.at), std::back_inserter(ranges));
-    }
+    SUTURE_TRY(const Remains remains, this->remains());
+    std::vector<VaRange> ranges = remains.aside;
+    if (remains.stub && !keep_stub)
+        ranges.push_back(*remains.stub);
     stub_ = Va{};
     for (const VaRange& range : ranges) {
         Result<std::int64_t> result = fail(Code::target_map_failed, "no thread can be borrowed");

@@ -34,9 +34,15 @@ class RemoteCalls {
     /// What is mapped in the process, as of the last staging().
     const std::vector<MapEntry>& maps() const { return maps_; }
 
-    /// Unmaps the stub, and what a dead injector left in staging.
+    /// The stub that is used, and what is of no use: other stubs, and what lies in staging.
+    struct Remains {
+        std::optional<VaRange> stub;
+        std::vector<VaRange> aside;
+    };
+    Result<Remains> remains() const;
+    /// Unmaps what is of no use, and the stub unless it is kept.
     /// Errors: also target_stop_failed.
-    Result<void> leave(StoppedThreads* stopped);
+    Result<void> leave(bool keep_stub, StoppedThreads* stopped);
 
   private:
     using Results = std::vector<std::int64_t>;
@@ -48,7 +54,7 @@ class RemoteCalls {
     Result<void> ensure_stub(StoppedThread& thread);
     Result<Results> make_batch(StoppedThread& thread, std::span<const arch::SystemCall> calls);
     Result<std::int64_t> make_framed(StoppedThread& thread, const arch::SystemCall& call);
-    Result<void> unmap_all(StoppedThreads& stopped);
+    Result<void> unmap_all(bool keep_stub, StoppedThreads& stopped);
     Result<void> find_gadgets();
 
     /// How much of the thread's stack may be written to; nothing if it is on one that is not known.

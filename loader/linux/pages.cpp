@@ -91,13 +91,23 @@ Result<void> RemotePages::map(std::span<const target::Mapping> mappings, Stopped
         SUTURE_CHECK(check_mapping(mapping));
     if (mappings.empty())
         return {};
-    if (sealing_) {
-        SUTURE_TRY(sealing_, map_sealed(mappings, stopped));
-        if (sealing_)
-            return {};
+    SUTURE_TRY(const bool sealed, try_sealed(mappings, stopped));
+    if (sealed)
+        return {};
+    // Filled aside: an injector that dies leaves them in their places with their content, or not at all.
+    SUTURE_TRY(StagedPages staged, set_aside(mappings, Place::free, stopped));
+    auto moved = move_to_free_places(staged, stopped);
+    discard(staged, stopped);
+    return moved;
+}
+
+Result<bool> RemotePages::try_sealed(std::span<const target::Mapping> mappings, StoppedThreads* stopped) {
+    if (!sealing_)
+        return false;
+    SUTURE_TRY(sealing_, map_sealed(mappings, stopped));
+    if (!sealing_)
         spdlog::debug("process {} cannot be given sealed pages and gets pages of its own", memory_.pid());
-    }
-    return map_anonymous(mappings, stopped);
+    return sealing_;
 }
 
 Result<bool> RemotePages::map_sealed(std::span<const target::Mapping> mappings, StoppedThreads* stopped) {
@@ -185,19 +195,60 @@ Result<void> RemotePages::map_anonymous(std::span<const target::Mapping> mapping
     return outcome;
 }
 
-Result<StagedPages> RemotePages::stage(std::span<const target::Mapping> mappings, StoppedThreads* stopped) {
-    std::uint64_t size = 0;
-    for (const target::Mapping& mapping : mappings) {
-        SUTURE_CHECK(check_mapping(mapping));
-        size += mapping.range.size;
+Result<void> RemotePages::move_to_free_places(StagedPages& staged, StoppedThreads* stopped) {
+    std::vector<SystemCall> calls;
+    for (const auto& [aside, place] : staged.pieces) {
+        calls.push_back({SYS_mmap,
+                         {place.value, aside.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+                          ~std::uint64_t{0}, 0}});
+        // To where the place was reserved; an error there is no address.
+        SystemCall move{SYS_mremap, {aside.begin.value, aside.size, aside.size, MREMAP_MAYMOVE | MREMAP_FIXED, 0}};
+        move.takes = {4, 1};
+        calls.push_back(move);
     }
+    static_assert(RemoteCalls::kMaxCalls % 2 == 0, "a batch does not part what belongs together");
+    SUTURE_TRY(const auto results, calls_.make(calls, stopped));
+    std::vector<VaRange> made;
+    Result<void> outcome;
+    for (std::size_t i = 0; i < staged.pieces.size(); ++i) {
+        const auto& [aside, place] = staged.pieces[i];
+        const VaRange wanted{place, aside.size};
+        const std::int64_t reserved = results[2 * i];
+        const std::int64_t moved = results[2 * i + 1];
+        if (reserved >= 0)
+            made.push_back({Va{static_cast<std::uint64_t>(reserved)}, aside.size});
+        if (reserved < 0)
+            outcome = call_failure("mmap", wanted, reserved);
+        else if (reserved != static_cast<std::int64_t>(place.value)) // a kernel before 4.17 takes it for a wish
+            outcome = fail(Code::target_map_failed, fmt::format("{} are in use", describe(wanted)));
+        else if (moved != reserved)
+            outcome = call_failure("mremap", wanted, moved);
+    }
+    if (outcome)
+        staged.put = staged.pieces.size();
+    else
+        static_cast<void>(unmap(made, stopped));
+    return outcome;
+}
+
+Result<StagedPages> RemotePages::stage(std::span<const target::Mapping> mappings, StoppedThreads* stopped) {
+    for (const target::Mapping& mapping : mappings)
+        SUTURE_CHECK(check_mapping(mapping));
+    return set_aside(mappings, Place::mapped, stopped);
+}
+
+Result<StagedPages> RemotePages::set_aside(std::span<const target::Mapping> mappings, Place place,
+                                           StoppedThreads* stopped) {
+    std::uint64_t size = 0;
+    for (const target::Mapping& mapping : mappings)
+        size += mapping.range.size;
     SUTURE_TRY(const VaRange area, calls_.staging(staged_ == 0, stopped));
     if (staged_ == 0)
         next_ = area.begin;
     if (size > area.end() - next_)
         return fail(Code::target_map_failed, fmt::format("there is no room to prepare {} bytes", size));
     for (const target::Mapping& mapping : mappings)
-        for (Va page = mapping.range.begin; page < mapping.range.end();) {
+        for (Va page = mapping.range.begin; place == Place::mapped && page < mapping.range.end();) {
             const MapEntry* entry = find_entry(calls_.maps(), page);
             if (!entry)
                 return fail(Code::target_map_failed,
@@ -212,7 +263,9 @@ Result<StagedPages> RemotePages::stage(std::span<const target::Mapping> mappings
         mapping.range.begin = at;
         at = at + mapping.range.size;
     }
-    SUTURE_CHECK(map(aside, stopped));
+    SUTURE_TRY(const bool sealed, try_sealed(aside, stopped));
+    if (!sealed)
+        SUTURE_CHECK(map_anonymous(aside, stopped));
     next_ = at;
     ++staged_;
     return staged;
@@ -222,8 +275,8 @@ Result<void> RemotePages::replace(StagedPages& staged, StoppedThreads* stopped) 
     std::vector<SystemCall> calls;
     for (std::size_t i = staged.put; i < staged.pieces.size(); ++i) {
         const auto& [aside, place] = staged.pieces[i];
-        calls.push_back({SYS_mremap,
-                         {aside.begin.value, aside.size, aside.size, MREMAP_MAYMOVE | MREMAP_FIXED, place.value}});
+        calls.push_back(
+            {SYS_mremap, {aside.begin.value, aside.size, aside.size, MREMAP_MAYMOVE | MREMAP_FIXED, place.value}});
     }
     SUTURE_TRY(const auto results, calls_.make(calls, stopped));
     for (const std::int64_t result : results) {

@@ -44,12 +44,18 @@ class RemotePages {
     /// Nothing if the process cannot have sealed pages.
     Result<bool> map_sealed(std::span<const target::Mapping> mappings, StoppedThreads* stopped);
     bool holds(std::span<const target::Mapping> mappings) const;
+    Result<bool> try_sealed(std::span<const target::Mapping> mappings, StoppedThreads* stopped);
     Result<void> map_anonymous(std::span<const target::Mapping> mappings, StoppedThreads* stopped);
+    /// Pages in the staging area, of whatever kind the process can have, for places that have to be mapped or free.
+    enum class Place { mapped, free };
+    Result<StagedPages> set_aside(std::span<const target::Mapping> mappings, Place place, StoppedThreads* stopped);
+    /// Moves them to places where nothing is yet.
+    Result<void> move_to_free_places(StagedPages& staged, StoppedThreads* stopped);
 
     const Memory& memory_;
     RemoteCalls& calls_;
     SealedPageSource source_;
-    bool sealing_ = true; ///< until it is seen that it does not work
+    bool sealing_ = true;    ///< until it is seen that it does not work
     std::size_t staged_ = 0; ///< StagedPages that are not discarded yet
     Va next_;                ///< in the staging area: free from here on
 };

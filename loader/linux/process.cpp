@@ -6,6 +6,7 @@
 #include "loader/linux/memory.hpp"
 #include "loader/linux/pages.hpp"
 #include "loader/linux/procfs.hpp"
+#include "loader/linux/stub.hpp"
 #include "loader/linux/threads.hpp"
 #include "loader/linux/wine.hpp"
 
@@ -67,6 +68,8 @@ class Process final : public target::Target {
     Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
     Result<void> leave() override;
+    Result<target::Remains> remains() override;
+    Result<void> tidy() override;
     Result<std::unique_ptr<target::Stop>> stop() override;
     Result<Bytes> module_file(const target::Module& module) override;
     std::chrono::nanoseconds now() override;
@@ -171,7 +174,27 @@ Result<void> Process::unmap(std::span<const VaRange> ranges) {
 
 Result<void> Process::leave() {
     SUTURE_CHECK(memory_.check_alive());
-    return calls_.leave(stopped());
+    return calls_.leave(false, stopped());
+}
+
+Result<void> Process::tidy() {
+    SUTURE_CHECK(memory_.check_alive());
+    return calls_.leave(true, stopped());
+}
+
+Result<target::Remains> Process::remains() {
+    SUTURE_CHECK(memory_.check_alive());
+    SUTURE_TRY(auto own, calls_.remains());
+    SUTURE_TRY(const auto maps, read_maps(pid()));
+    target::Remains remains;
+    remains.aside = std::move(own.aside);
+    if (own.stub)
+        remains.workshop.push_back(*own.stub);
+    for (const MapEntry& entry : maps)
+        if (entry.path.starts_with(kSealedPrefix) &&
+            std::ranges::find(remains.aside, entry.range) == remains.aside.end())
+            remains.mapped.push_back(entry.range);
+    return remains;
 }
 
 std::optional<std::vector<target::ThreadState>> Process::states_of(StoppedThreads& threads, bool conservatively) {
@@ -185,6 +208,13 @@ std::optional<std::vector<target::ThreadState>> Process::states_of(StoppedThread
         states.push_back(std::move(*state));
     }
     return states;
+}
+
+/// A thread that makes calls for an injector, or null.
+const StoppedThread* still_borrowed(StoppedThreads& stopped) {
+    const auto found = std::ranges::find_if(
+        stopped.threads(), [](const StoppedThread& thread) { return may_be_in_stub(arch::ip_of(thread.registers)); });
+    return found == stopped.threads().end() ? nullptr : &*found;
 }
 
 Result<std::unique_ptr<target::Stop>> Process::stop() {
@@ -202,8 +232,19 @@ Result<std::unique_ptr<target::Stop>> Process::stop() {
     };
     if (held_)
         return made(StoppedThreads::none(pid()), *states_of(*held_, true));
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
     for (int attempt = 1;; ++attempt) {
         SUTURE_TRY(StoppedThreads all, StoppedThreads::all(pid()));
+        // What a dead injector made a thread do is not over: its calls would come in the middle of this operation.
+        if (const StoppedThread* const borrowed = still_borrowed(all)) {
+            if (std::chrono::steady_clock::now() >= deadline)
+                return fail(Error(Code::target_stop_failed, "it does not come back from the calls of an injector")
+                                .in_thread(static_cast<std::uint64_t>(borrowed->tid)));
+            --attempt;
+            all.release();
+            std::this_thread::sleep_for(kBetween);
+            continue;
+        }
         if (auto states = states_of(all, attempt == kAttempts))
             return made(std::move(all), std::move(*states));
         all.release();

@@ -58,6 +58,10 @@ std::vector<StubPage> find_stubs(const Memory& memory, const std::vector<MapEntr
     return found;
 }
 
+bool may_be_in_stub(Va ip) {
+    return is_stub_address(Va{ip.value & ~(kStubSize - 1)});
+}
+
 std::optional<Va> choose_stub_page(const std::vector<MapEntry>& maps) {
     constexpr int kAttempts = 64;
     std::random_device random;

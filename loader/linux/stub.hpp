@@ -26,6 +26,8 @@ struct StubPage {
 std::vector<StubPage> find_stubs(const Memory& memory, const std::vector<MapEntry>& maps);
 /// True if the code is at `at` now.
 bool holds_stub(const Memory& memory, Va at);
+/// True if an instruction pointer may be in one, by the address alone.
+bool may_be_in_stub(Va ip);
 /// A place for one; nothing if none was found free.
 std::optional<Va> choose_stub_page(const std::vector<MapEntry>& maps);
 

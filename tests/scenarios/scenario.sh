@@ -145,6 +145,11 @@ make_package() { # SAMPLE FILE [OPTION...]
 
 # All that a process may execute or read but not write, to the byte, and where it is mapped.
 digest() { target-tool digest "$pid"; }
+# The process is as it was when `digest >FILE` was taken.
+expect_digest() { # FILE [WHAT]
+  digest >now
+  cmp -s "$1" now || { diff "$1" now >>log || :; fail "${2:+$2: }the process is not as it was"; }
+}
 
 # A refusal: `suture apply` with these arguments gives the reason, and changes nothing.
 refuses() { # REASON [ARGUMENT...]

@@ -254,18 +254,26 @@ void craft(const Arguments& arguments) {
     write_file(arguments.at(2), need(package::write_package(contents)));
 }
 
+/// Cells and ledger are sealed: only other pages can take their place.
+void replace_committed(const Opened& opened, const patch::Ledger& ledger, Bytes bytes) {
+    need(opened.target->replace({ledger.block.committed(), std::move(bytes), target::Protection::read}));
+}
+
 /// Leaves the ledger of a module as an injector does that dies while it prepares.
 void cut_off(const Arguments& arguments) {
     const Opened opened(arguments.at(0), arguments.at(1));
     patch::Ledger ledger = need(patch::ledger_of(*opened.target, arguments[1]));
     ledger.phase = patch::Phase::preparing;
-    poke(arguments[0], ledger.block.committed().begin, need(patch::committed_bytes(ledger)));
+    ledger.active = 0;
+    replace_committed(opened, ledger, need(patch::committed_bytes(ledger)));
 }
 
 void spoil_ledger(const Arguments& arguments) {
     const Opened opened(arguments.at(0), arguments.at(1));
     const patch::Ledger ledger = need(patch::ledger_of(*opened.target, arguments[1]));
-    poke(arguments[0], ledger.block.ledger().begin + 8, Bytes(8, 0xee));
+    Bytes bytes = need(patch::committed_bytes(ledger));
+    bytes[static_cast<std::size_t>(ledger.block.cells().size) + 8] ^= 0xee;
+    replace_committed(opened, ledger, std::move(bytes));
 }
 
 /// Maps something wherever there is room within reach of a branch.

@@ -36,7 +36,7 @@ class FakeTarget::FakeStop : public target::Stop {
         if (!target_.all_mapped({at, bytes.size()}))
             return fail(Code::target_write_failed, fmt::format("0x{:x}", at.value));
         target_.poke(at, bytes);
-        return {};
+        return target_.end("write_code");
     }
 
     Result<void> resume() override {
@@ -66,12 +66,14 @@ void FakeTarget::load_module(std::string name, Va base, const Bytes& mapped, Byt
 void FakeTarget::unload_module(std::string_view name) {
     const auto module = std::ranges::find(modules_, name, &target::Module::name);
     for (std::uint64_t at = 0; at < module->range.size; at += kPage)
-        pages_.erase(module->range.begin + at);
+        pages_.erase(module->range.begin + at), made_.erase(module->range.begin + at);
     modules_.erase(module);
 }
 
 void FakeTarget::add_pages(Va at, const Bytes& content, target::Protection protection) {
     put({{at, (content.size() + kPage - 1) / kPage * kPage}, content, protection});
+    for (std::uint64_t page = 0; page < content.size(); page += kPage)
+        made_.erase(at + page);
 }
 
 void FakeTarget::poke(Va at, ByteView bytes) {
@@ -127,7 +129,7 @@ Result<void> FakeTarget::read(Va at, std::span<std::uint8_t> into) {
 }
 
 Result<void> FakeTarget::map(std::span<const target::Mapping> mappings) {
-    SUTURE_CHECK(begin("map"));
+    SUTURE_CHECK(begin_work("map"));
     for (const target::Mapping& mapping : mappings) {
         if (!aligned(mapping.range) || mapping.content.size() > mapping.range.size)
             return fail(Code::target_map_failed, "not whole pages");
@@ -135,18 +137,26 @@ Result<void> FakeTarget::map(std::span<const target::Mapping> mappings) {
             if (pages_.contains(mapping.range.begin + at))
                 return fail(Code::target_map_failed, fmt::format("0x{:x} is taken", mapping.range.begin.value + at));
     }
-    for (const target::Mapping& mapping : mappings)
+    const std::size_t count = parts("map", mappings.size());
+    for (const target::Mapping& mapping : mappings.first(count))
         put(mapping);
-    return {};
+    if (count < mappings.size())
+        return fail(Code::target_map_failed, "cut off");
+    return end("map");
 }
 
 struct FakeTarget::FakeStaged : target::Staged {
     FakeStaged(FakeTarget& in, std::span<const target::Mapping> pages)
         : target(in), mappings(pages.begin(), pages.end()) {
+        if (target.alive_++ == 0)
+            target.staged_.clear();
         for (const target::Mapping& mapping : mappings)
             target.staged_.insert(mapping.range);
     }
     ~FakeStaged() override {
+        --target.alive_;
+        if (put < mappings.size() && !target.begin("discard"))
+            return;
         for (std::size_t i = put; i < mappings.size(); ++i)
             target.staged_.erase(target.staged_.find(mappings[i].range));
     }
@@ -157,40 +167,68 @@ struct FakeTarget::FakeStaged : target::Staged {
 };
 
 Result<std::unique_ptr<target::Staged>> FakeTarget::stage(std::span<const target::Mapping> mappings) {
-    SUTURE_CHECK(begin("stage"));
+    SUTURE_CHECK(begin_work("stage"));
     for (const target::Mapping& mapping : mappings)
         if (!aligned(mapping.range) || mapping.content.size() > mapping.range.size)
             return fail(Code::target_map_failed, "not whole pages");
-    return std::make_unique<FakeStaged>(*this, mappings);
+    auto staged = std::make_unique<FakeStaged>(*this, mappings);
+    SUTURE_CHECK(end("stage"));
+    return staged;
 }
 
 Result<void> FakeTarget::replace(target::Staged& staged) {
     auto& pages = dynamic_cast<FakeStaged&>(staged);
     while (pages.put < pages.mappings.size()) {
         const target::Mapping& mapping = pages.mappings[pages.put];
-        SUTURE_CHECK(begin("replace"));
+        SUTURE_CHECK(begin_work("replace"));
         if (!all_mapped(mapping.range))
             return fail(Code::target_map_failed, "not mapped");
         put(mapping);
         ++pages.put;
         staged_.erase(staged_.find(mapping.range));
+        SUTURE_CHECK(end("replace"));
     }
     return {};
 }
 
 Result<void> FakeTarget::unmap(std::span<const VaRange> ranges) {
-    SUTURE_CHECK(begin("unmap"));
+    SUTURE_CHECK(begin_work("unmap"));
     for (const VaRange& range : ranges)
         if (!aligned(range))
             return fail(Code::target_map_failed, "not whole pages");
-    for (const VaRange& range : ranges)
-        for (std::uint64_t at = 0; at < range.size; at += kPage)
+    const std::size_t count = parts("unmap", ranges.size());
+    for (const VaRange& range : ranges.first(count))
+        for (std::uint64_t at = 0; at < range.size; at += kPage) {
             pages_.erase(range.begin + at);
-    return {};
+            made_.erase(range.begin + at);
+        }
+    if (count < ranges.size())
+        return fail(Code::target_map_failed, "cut off");
+    return end("unmap");
 }
 
 Result<void> FakeTarget::leave() {
-    return begin("leave");
+    SUTURE_CHECK(begin("leave"));
+    workshop_ = false;
+    staged_.clear();
+    return end("leave");
+}
+
+Result<target::Remains> FakeTarget::remains() {
+    SUTURE_CHECK(begin("remains"));
+    target::Remains remains;
+    remains.aside.assign(staged_.begin(), staged_.end());
+    if (workshop_)
+        remains.workshop.push_back({Va{0x1000'0000'0000}, kPage});
+    for (const Va page : made_)
+        remains.mapped.push_back({page, kPage});
+    return remains;
+}
+
+Result<void> FakeTarget::tidy() {
+    SUTURE_CHECK(begin_work("tidy"));
+    staged_.clear();
+    return end("tidy");
 }
 
 Result<std::unique_ptr<target::Stop>> FakeTarget::stop() {
@@ -212,6 +250,22 @@ Result<void> FakeTarget::begin(std::string_view operation) {
     return {};
 }
 
+Result<void> FakeTarget::begin_work(std::string_view operation) {
+    SUTURE_CHECK(begin(operation));
+    workshop_ = true;
+    return {};
+}
+
+Result<void> FakeTarget::end(std::string_view operation) const {
+    if (auto error = after_call(calls_, operation))
+        return std::unexpected(std::move(*error));
+    return {};
+}
+
+std::size_t FakeTarget::parts(std::string_view operation, std::size_t parts) const {
+    return std::min(cut_off(calls_, operation).value_or(parts), parts);
+}
+
 void FakeTarget::put(const target::Mapping& mapping) {
     for (std::uint64_t at = 0; at < mapping.range.size; at += kPage) {
         Page page;
@@ -220,6 +274,7 @@ void FakeTarget::put(const target::Mapping& mapping) {
             std::copy_n(mapping.content.begin() + static_cast<std::ptrdiff_t>(at),
                         std::min<std::size_t>(kPage, mapping.content.size() - at), page.bytes.begin());
         pages_[mapping.range.begin + at] = std::move(page);
+        made_.insert(mapping.range.begin + at);
     }
 }
 

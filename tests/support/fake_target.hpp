@@ -38,6 +38,15 @@ class FakeTarget : public target::Target {
         return std::nullopt;
     };
 
+    /// Called after each operation that changes something, as before_call: an error makes it fail, having done it.
+    std::function<std::optional<Error>(unsigned, std::string_view)> after_call = [](unsigned, std::string_view) {
+        return std::nullopt;
+    };
+    /// How many of its mappings or ranges map() and unmap() do before they fail; nothing: all of them.
+    std::function<std::optional<std::size_t>(unsigned, std::string_view)> cut_off = [](unsigned, std::string_view) {
+        return std::nullopt;
+    };
+
     Machine runs = Machine::x64;
 
     /// Ranges of pages that are staged and not put in place.
@@ -47,6 +56,8 @@ class FakeTarget : public target::Target {
     unsigned stops() const { return stops_; }
     unsigned calls() const { return calls_; }
     bool stopped() const { return stopped_; }
+    /// True once something was done that leaves the implementation's own page behind, until leave().
+    bool has_workshop() const { return workshop_; }
     /// Unchecked access for arranging a test.
     void poke(Va at, ByteView bytes);
     Bytes peek(Va at, std::uint64_t size);
@@ -64,6 +75,8 @@ class FakeTarget : public target::Target {
     Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
     Result<void> leave() override;
+    Result<target::Remains> remains() override;
+    Result<void> tidy() override;
     Result<std::unique_ptr<target::Stop>> stop() override;
     Result<Bytes> module_file(const target::Module& module) override;
     std::chrono::nanoseconds now() override { return now_; }
@@ -74,11 +87,19 @@ class FakeTarget : public target::Target {
     struct FakeStaged;
 
     Result<void> begin(std::string_view operation);
+    /// begin() of what needs the implementation's page in the process.
+    Result<void> begin_work(std::string_view operation);
+    Result<void> end(std::string_view operation) const;
+    /// How many of `parts` are done; fewer: it fails then.
+    std::size_t parts(std::string_view operation, std::size_t parts) const;
     void put(const target::Mapping& mapping);
     bool all_mapped(VaRange range) const;
 
     std::map<Va, Page> pages_;
     std::multiset<VaRange> staged_;
+    std::set<Va> made_;  ///< pages that map() and replace() made
+    unsigned alive_ = 0; ///< FakeStaged
+    bool workshop_ = false;
     std::vector<target::Module> modules_;
     std::map<std::string, Bytes> files_;
     std::chrono::nanoseconds now_{};

@@ -113,5 +113,15 @@ TEST(FindLedgersTest, ABlockThatSaysItLiesElsewhereIsDamaged) {
     EXPECT_EQ(ledgers.error().code(), Code::ledger_damaged);
 }
 
+TEST(FindLedgersTest, ACommitThatIsPreparedAsideIsNone) {
+    class WithAside : public test::FakeTarget {
+      public:
+        Result<target::Remains> remains() override { return target::Remains{{{Va{0x1234'0000}, 0x10000}}, {}, {}}; }
+    };
+    WithAside target;
+    target.add_pages(Va{0x1234'0000}, *committed_bytes(sample()), target::Protection::read);
+    EXPECT_TRUE(find_ledgers(target)->empty());
+}
+
 } // namespace
 } // namespace suture::patch

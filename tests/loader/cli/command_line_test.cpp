@@ -251,7 +251,7 @@ TEST_F(CommandLine, RefusesProcessesWithoutAPeImage) {
     for (const auto& [key, value] : json.items())
         keys.push_back(key);
     EXPECT_EQ(keys, (std::vector<std::string>{"result", "pid", "modules", "pause_us", "prepare_us", "commit_us",
-                                              "attempts", "packages", "error"}));
+                                              "attempts", "left", "freed", "packages", "error"}));
     EXPECT_EQ(json["result"], "refused");
     EXPECT_EQ(std::to_string(json["pid"].get<std::uint64_t>()), child.pid());
     EXPECT_EQ(json["modules"], Json::array());
@@ -278,11 +278,12 @@ TEST_F(CommandLine, RefusesProcessesOfOthers) {
 
 TEST_F(CommandLine, ListsNoProcessThatIsNotPatched) {
     const Ended run = suture({"status", "--all", "--json"});
-    EXPECT_EQ(run.exit, 0) << run.errors;
+    // Other tests may have processes at the same time, of which some are spoilt on purpose.
+    EXPECT_TRUE(run.exit == 0 || run.exit == 4 || run.exit == 8) << run.errors;
     const Json json = run.json();
     ASSERT_TRUE(json["processes"].is_array());
     for (const Json& process : json["processes"])
-        EXPECT_FALSE(process["modules"].empty());
+        EXPECT_TRUE(!process["modules"].empty() || process.contains("error") || process["leftover_bytes"] != 0);
     EXPECT_TRUE(json["inaccessible"].is_number());
 }
 

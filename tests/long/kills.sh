@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# The injector is killed at its n-th system call of a kind, for every kind that touches the target or what it is given,
+# and every n, in apply, later apply, rollback, remove and recover, on the busy heartbeat service with clients connected.
+# After each: no wrong or lost reply, `suture status` tells the truth, `suture recover` succeeds, and once everything is
+# removed the process is what it was, to the byte.
+#
+#   tests/long/kills.sh [COUNT|all [OPERATION...]]    COUNT of them, evenly spread (default 60); all: every one
+# Environment: as for the scenarios.
+. "$(dirname "$0")/../scenarios/scenario.sh"
+set -o pipefail
+
+wanted=${1:-60}
+[ $# -eq 0 ] || shift
+operations=${*:-apply later rollback remove recover}
+# What only reads is left out: to die before it is to die before what follows.
+calls=ptrace,process_vm_writev,pwrite64,waitid,memfd_create,write,fcntl,bind,clone,clone3,kill,tgkill
+options="--timeout 60 --quiet"
+
+start_service
+make_package heartbeat heartbeat.dll --sequence 1
+first=$PWD/first.dll; mv "$package" "$first"
+make_package heartbeat heartbeat.dll --sequence 2
+digest >before
+heartbeat-client --port "$port" load --connections 16 --until-file done --mode any >load.json 2>&1 &
+load=$!
+pids="$pids $load"
+sleep 1
+
+quietly() { "$@" >>log 2>&1 || fail "exit code $? from: $*"; }
+# Brings the service to where the operation starts.
+arrange() { # OPERATION
+  case $1 in
+    apply) ;;
+    later | rollback | remove) quietly suture apply "$first" --pid "$pid" --allow-unsigned $options ;;
+    recover)
+      # An apply that dies late enough to leave something.
+      state=0; tries=0
+      while [ "$state" != 8 ]; do
+        tries=$((tries + 1)); [ "$tries" -lt 50 ] || fail "no death leaves anything to recover"
+        remove_all
+        killed_at "ptrace:when=$((deadly + tries % 7))" suture apply "$first" --pid "$pid" --allow-unsigned $options || :
+        state=0; suture status --pid "$pid" --quiet >>log 2>&1 || state=$?
+      done
+      ;;
+  esac
+}
+command_of() {
+  case $1 in
+    apply) echo "suture apply $first --pid $pid --allow-unsigned $options" ;;
+    later) echo "suture apply $package --pid $pid --allow-unsigned $options" ;;
+    rollback | remove) echo "suture $1 --pid $pid --module heartbeat.dll $options" ;;
+    recover) echo "suture recover --pid $pid $options" ;;
+  esac
+}
+# Runs a command that is killed there, if it gets so far; 0 if it was killed.
+killed_at() { # CALL:when=N COMMAND...
+  at=$1; shift
+  code=0
+  strace -f -qq -o /dev/null -e "trace=${at%%:*}" -e "inject=${at%%:*}:signal=SIGKILL:${at#*:}" "$@" >>log 2>&1 || code=$?
+  [ "$code" = 137 ]
+}
+remove_all() {
+  code=0; suture remove --pid "$pid" --module heartbeat.dll $options >>log 2>&1 || code=$?
+  [ "$code" = 0 ] || [ "$code" = 3 ] || fail "remove: exit code $code"
+}
+# The sequence in force by what status says; `none` where nothing is patched.
+in_force() { sed -n 's/.*"active": \([0-9]*\).*/\1/p' status.json | grep . || echo none; }
+# What runs, by what the service does.
+expect_truth() {
+  case $(in_force) in
+    none | 0) expect_leak ;;
+    *) expect_no_leak ;;
+  esac
+}
+check_after() { # what was done, for messages
+  kill -0 "$load" 2>/dev/null || fail "$1: the clients ended: $(cat load.json)"
+  state=0; suture status --pid "$pid" --json status.json --quiet >>log 2>&1 || state=$?
+  [ "$state" = 0 ] || [ "$state" = 8 ] || fail "$1: status ends with $state"
+  expect_truth
+  code=0; suture recover --pid "$pid" $options >>log 2>&1 || code=$?
+  case $state/$code in
+    0/3) intact=$((intact + 1)) ;;
+    8/0) recovered=$((recovered + 1)) ;;
+    *) fail "$1: status ended with $state, recover with $code" ;;
+  esac
+  quietly suture status --pid "$pid" --json status.json --quiet
+  expect_truth
+  remove_all
+  expect_digest before "$1"
+  kill -0 "$load" 2>/dev/null || fail "$1: the clients ended: $(cat load.json)"
+}
+# "CALL N" for each call of the operation, from a run that is not killed.
+places() {
+  # shellcheck disable=SC2046
+  strace -f -qq -o trace -e trace=$calls $(command_of "$1") >>log 2>&1 || fail "$1 fails"
+  sed -n 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/p' trace | awk '{ print $1, ++count[$1] }'
+}
+
+started=$(date +%s)
+kills=0 intact=0 recovered=0 unkilled=0
+# A first look at how many calls there are; the last third of an apply leaves something behind.
+deadly=$(($(places apply | grep -c '^ptrace ') * 6 / 10))
+remove_all
+for operation in $operations; do
+  arrange "$operation"
+  places "$operation" >"places.$operation"
+  remove_all
+done
+total=$(cat places.* | wc -l)
+step=1
+[ "$wanted" = all ] || step=$(((total + wanted - 1) / wanted))
+turn=0
+for operation in $operations; do
+  of_this=0
+  while read -r call n; do
+    turn=$((turn + 1))
+    [ $((turn % step)) = 0 ] || continue
+    arrange "$operation"
+    # shellcheck disable=SC2046
+    if killed_at "$call:when=$n" $(command_of "$operation"); then
+      kills=$((kills + 1)) of_this=$((of_this + 1))
+    else
+      unkilled=$((unkilled + 1)) # it took fewer calls this time
+    fi
+    check_after "$operation killed at $call $n"
+  done <"places.$operation"
+  echo "$operation: killed $of_this times of $(wc -l <"places.$operation") calls"
+done
+: >done
+wait "$load" || fail "a client saw a wrong reply or lost its connection: $(cat load.json)"
+for kind in old_replies new_replies; do
+  grep -q "\"$kind\": *[1-9]" load.json || fail "no $kind: $(cat load.json)"
+done
+echo "kills: $kills ($recovered left something to recover, $intact nothing), $unkilled came to their end," \
+  "$(($(date +%s) - started)) s; clients: $(cat load.json)"
