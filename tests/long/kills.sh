@@ -4,12 +4,12 @@
 # After each: no wrong or lost reply, `suture status` tells the truth, `suture recover` succeeds, and once everything is
 # removed the process is what it was, to the byte.
 #
-#   tests/long/kills.sh [COUNT|all [OPERATION...]]    COUNT of them, evenly spread (default 60); all: every one
+#   tests/long/kills.sh [COUNT|all [OPERATION...]]    COUNT of them, evenly spread (default 150); all: every one
 # Environment: as for the scenarios.
 . "$(dirname "$0")/../scenarios/scenario.sh"
 set -o pipefail
 
-wanted=${1:-60}
+share=${1:-150}
 [ $# -eq 0 ] || shift
 operations=${*:-apply later rollback remove recover}
 # What only reads is left out: to die before it is to die before what follows.
@@ -56,7 +56,9 @@ command_of() {
 killed_at() { # CALL:when=N COMMAND...
   at=$1; shift
   code=0
-  strace -f -qq -o /dev/null -e "trace=${at%%:*}" -e "inject=${at%%:*}:signal=SIGKILL:${at#*:}" "$@" >>log 2>&1 || code=$?
+  {
+    strace -f -qq -o /dev/null -e "trace=${at%%:*}" -e "inject=${at%%:*}:signal=SIGKILL:${at#*:}" "$@" || code=$?
+  } >>log 2>&1
   [ "$code" = 137 ]
 }
 remove_all() {
@@ -108,7 +110,7 @@ for operation in $operations; do
 done
 total=$(cat places.* | wc -l)
 step=1
-[ "$wanted" = all ] || step=$(((total + wanted - 1) / wanted))
+[ "$share" = all ] || step=$(((total + share - 1) / share))
 turn=0
 for operation in $operations; do
   of_this=0
