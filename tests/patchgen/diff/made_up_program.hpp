@@ -100,7 +100,17 @@ class ProgramMaker {
         tables_.emplace_back(label, to);
         add(writable ? data_ : rdata_, std::move(label), Bytes(8 * to.size()), false);
     }
-    void import(std::string dll, std::string name) { imports_.push_back({std::move(dll), std::move(name)}); }
+    void import(std::string dll, std::string name) { imports_.push_back({std::move(dll), std::move(name), 0, {}}); }
+    /// Its label is "#" and the ordinal.
+    void import(std::string dll, std::uint16_t ordinal) { imports_.push_back({std::move(dll), "", ordinal, {}}); }
+    /// Its slot leads to the function `binder`.
+    void delayed_import(std::string dll, std::string name, std::string binder) {
+        imports_.push_back({std::move(dll), std::move(name), 0, std::move(binder)});
+    }
+    /// A function that may be called through pointers, says the image.
+    void guarded(std::string label) { guarded_.push_back(std::move(label)); }
+    /// A list of initialisers in a section of its own, as MinGW has it.
+    void initialisers(std::vector<std::string> to) { initialisers_ = std::move(to); }
     void exported(std::string name) { exports_.push_back(std::move(name)); }
 
     std::unique_ptr<const MadeUpProgram> make() {
@@ -118,9 +128,21 @@ class ProgramMaker {
         Bytes imports(8 * imports_.size() + 8);
         for (std::size_t i = 0; i < imports_.size(); ++i) {
             const Rva slot{0x4000 + 8 * static_cast<std::uint32_t>(i)};
-            labels_[imports_[i].name] = slot;
-            program->imports_.push_back({imports_[i].dll, imports_[i].name, 0, slot, false});
+            const Import& import = imports_[i];
+            labels_[import.name.empty() ? "#" + std::to_string(import.ordinal) : import.name] = slot;
+            program->imports_.push_back({import.dll, import.name, import.ordinal, slot, !import.binder.empty()});
+            if (import.binder.empty())
+                continue;
+            put(imports, 8 * i, pe.image_base + at(import.binder).value);
+            program->relocations_.push_back({slot, 8});
         }
+        Bytes initialisers(8 * initialisers_.size());
+        for (std::size_t i = 0; i < initialisers_.size(); ++i) {
+            put(initialisers, 8 * i, pe.image_base + at(initialisers_[i]).value);
+            program->relocations_.push_back({Rva{0x5000 + 8 * static_cast<std::uint32_t>(i)}, 8});
+        }
+        for (const std::string& label : guarded_)
+            program->load_config_.guard_functions.push_back(at(label));
         for (const auto& [label, to] : tables_)
             for (std::uint32_t i = 0; i < to.size(); ++i) {
                 const Rva field = at(label) + 8 * i;
@@ -136,6 +158,8 @@ class ProgramMaker {
         pe.section(".rdata", PeBuilder::kReadOnly, std::move(rdata));
         pe.section(".data", PeBuilder::kData, std::move(data));
         pe.section(".idata", PeBuilder::kReadOnly, std::move(imports));
+        if (!initialisers.empty())
+            pe.section(".CRT", PeBuilder::kReadOnly, std::move(initialisers));
         program->file_ = pe.file();
         auto image = pe::Image::parse(program->file_, pe::Layout::file);
         if (!image)
@@ -160,7 +184,9 @@ class ProgramMaker {
     };
     struct Import {
         std::string dll;
-        std::string name;
+        std::string name; ///< empty: by ordinal
+        std::uint16_t ordinal;
+        std::string binder; ///< of a delayed import; else empty
     };
 
     static void add(std::vector<Datum>& list, std::string label, Bytes content, bool size_known) {
@@ -246,6 +272,8 @@ class ProgramMaker {
     std::vector<std::pair<std::string, std::vector<std::string>>> tables_;
     std::vector<Import> imports_;
     std::vector<std::string> exports_;
+    std::vector<std::string> guarded_;
+    std::vector<std::string> initialisers_;
     std::map<std::string, Rva> labels_;
     Bytes code_;
 };
