@@ -54,3 +54,27 @@ says 'nothing of a hotpatch is left'
 expect_digest before
 refused nothing-to-recover suture recover --pid "$pid"
 expect_leak
+
+# Where the kernel makes no sealed pages: pages are filled before they are in place, so a death leaves nothing half filled.
+unsealed() { # COMMAND...
+  strace -f -qq -o /dev/null -e trace=memfd_create,pwrite64 -e inject=memfd_create:error=ENOSYS "$@"
+}
+start_service # one that has none
+digest >before
+expect 0 unsealed suture apply "$first" --pid "$pid" --allow-unsigned
+! grep -q memfd:suture "/proc/$pid/maps" || fail "there are sealed pages"
+expect_no_leak
+expect 0 suture status --pid "$pid"
+expect 0 unsealed suture rollback --pid "$pid" --module heartbeat.dll
+expect 0 unsealed suture remove --pid "$pid" --module heartbeat.dll
+expect_digest before
+for n in 1 2 3 4 5 6 7 8 9; do
+  { unsealed -e "inject=pwrite64:signal=SIGKILL:when=$n" \
+    suture apply "$first" --pid "$pid" --allow-unsigned || :; } >>log 2>&1
+  code=0; suture recover --pid "$pid" >>log 2>&1 || code=$?
+  case $code in 0 | 3) ;; *) fail "recover ends with $code after death $n" ;; esac
+  code=0; suture remove --pid "$pid" --module heartbeat.dll >>log 2>&1 || code=$?
+  case $code in 0 | 3) ;; *) fail "remove ends with $code after death $n" ;; esac
+  expect_digest before "death $n"
+done
+expect_leak
