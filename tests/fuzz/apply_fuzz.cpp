@@ -89,9 +89,12 @@ class World : public test::PatchedWorld {
             check_return(package, earlier);
         } else {
             require(!report.error().message().empty());
-            // What fails after the commit, or fails to be undone, is told as such.
-            require(target_.pages() == before || (failed && report.error().code() == Code::needs_recover) ||
-                    (failed && active() == package.manifest().sequence));
+            // What fails after the commit is in force; what fails to be undone is told as such, and can be recovered.
+            const bool cut_off = report.error().code() == Code::needs_recover;
+            if (failed && cut_off)
+                require(recover(target_, options_).has_value());
+            require(target_.pages() == before || (failed && active() == package.manifest().sequence) ||
+                    (failed && cut_off && earlier != 0 && active() == earlier));
         }
     }
 

@@ -1,5 +1,5 @@
 // The ledger lies in the target, which may write what it likes: no bytes may end in a crash, and what is accepted must
-// come out of serialize() as it went in.
+// come out of serialize() as it went in, to the byte.
 #include "engine/patch/ledger.hpp"
 #include "engine/patch/plan.hpp"
 
@@ -18,8 +18,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto ledger = patch::parse_ledger(bytes);
     if (!ledger)
         return 0;
-    const auto again = patch::parse_ledger(patch::serialize(*ledger));
-    if (!again || !(*again == *ledger))
+    const Bytes written = patch::serialize(*ledger);
+    const auto again = patch::parse_ledger(written);
+    if (!again || !(*again == *ledger) || written.size() > size ||
+        !std::equal(written.begin(), written.end(), bytes.begin()))
         std::abort();
     (void)patch::committed_bytes(*ledger);
     if (!isa::isa_for(ledger->machine))
