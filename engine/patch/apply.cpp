@@ -102,6 +102,12 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
         SUTURE_TRY(known, check_sequence(package, *ledger, ledgers));
     }
     SUTURE_CHECK(check_minimum(manifest, job.before ? job.before->active : 0));
+    // Before as much memory is taken as the process says.
+    if (pages_up(job.module.range.size) != pages_up(manifest.baseline.size_of_image))
+        return fail(Error(Code::identity_header_differs,
+                          fmt::format("it is loaded with 0x{:x} bytes, the baseline has 0x{:x}", job.module.range.size,
+                                      manifest.baseline.size_of_image))
+                        .in_image(job.module.name));
     SUTURE_TRY(job.snapshot, Snapshot::take(target, job.module));
     SUTURE_CHECK(check_identity(target, manifest, *job.snapshot, job.before ? &*job.before : nullptr));
     if (job.before)
@@ -116,6 +122,19 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
     SUTURE_TRY(job.plan,
                make_plan(package, *job.snapshot, job.before ? &*job.before : nullptr, placement, imports.slots, parts));
     return job;
+}
+
+/// What becomes of globals, once the plan is made. Error: global_resized.
+Result<void> plan_state(Job& job) {
+    if (!job.before)
+        return {};
+    job.state = transfer_between(job.plan.committed, job.before->active, job.plan.committed.active);
+    const auto resized = std::ranges::find(job.state.notes, StateNote::What::resized, &StateNote::what);
+    if (resized == job.state.notes.end())
+        return {};
+    return fail(Error(Code::global_resized, fmt::format("{} has {} bytes in sequence {}", resized->name, resized->size,
+                                                        job.plan.committed.active))
+                    .in_image(job.module.name));
 }
 
 /// `first` is true where nothing of the process was patched before.
@@ -151,8 +170,10 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
     for (const Job& job : jobs)
         SUTURE_CHECK(check_in_force(target, job.plan.prepared));
     const bool quiescent = options.consistency == Consistency::quiescent;
+    // Calls of the version that goes may change its globals until it has gone.
+    const bool state = std::ranges::any_of(jobs, [](const Job& job) { return !job.state.copies.empty(); });
     const bool sites = std::ranges::any_of(jobs, [](const Job& job) { return !job.plan.sites.empty(); });
-    if (quiescent || sites) {
+    if (quiescent || sites || state) {
         CodeMap map(target);
         for (const Ledger& ledger : ledgers)
             add_ledger_code(map, ledger);
@@ -162,17 +183,22 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
             if (quiescent)
                 forbid_bodies(forbidden, job.before ? *job.before : job.plan.prepared, job.plan.committed,
                               names_of(job.package->manifest()));
+            if (!job.state.copies.empty())
+                forbid_version(forbidden, *job.before, job.before->active);
         }
         const auto in_stop = [&](target::Stop& stop) -> Result<void> {
             SUTURE_CHECK(check_all());
             SUTURE_CHECK(write_sites(target, stop, jobs));
-            return quiescent ? commit_now() : Result<void>();
+            for (const Job& job : jobs)
+                if (auto carried = carry_over(target, stop, job.state); !carried)
+                    return fail(in_module(std::move(carried).error(), job));
+            return quiescent || state ? commit_now() : Result<void>();
         };
         SUTURE_CHECK(when_quiet(target, map, forbidden, deadline, report, in_stop));
     } else {
         SUTURE_CHECK(check_all());
     }
-    return quiescent ? Result<void>() : commit_now();
+    return quiescent || state ? Result<void>() : commit_now();
 }
 
 } // namespace
@@ -188,8 +214,12 @@ Result<Report> apply(target::Target& target, std::span<const package::Package> p
         SUTURE_TRY(Job job, prepare_job(target, package, ledgers, parts, taken));
         if (std::ranges::any_of(jobs, [&](const Job& other) { return other.module.range == job.module.range; }))
             return fail(Error(Code::module_twice, package.manifest().id).in_image(job.module.name));
+        SUTURE_CHECK(plan_state(job));
+        report.state.insert(report.state.end(), job.state.notes.begin(), job.state.notes.end());
         jobs.push_back(std::move(job));
     }
+    if (options.before_commit)
+        options.before_commit(report.state);
     for (Job& job : jobs)
         if (auto placed = place(target, job); !placed)
             return fail(undone(target, jobs, ledgers.empty(), in_module(std::move(placed).error(), job)));

@@ -2,6 +2,7 @@
 
 #include "engine/patch/plan.hpp"
 #include "engine/patch/quiet.hpp"
+#include "engine/patch/state.hpp"
 
 #include <memory>
 #include <optional>
@@ -26,6 +27,7 @@ struct Job {
     std::vector<target::Module> providers;    ///< modules that imports were resolved in
     std::optional<Ledger> before;             ///< as found
     Plan plan;
+    StateTransfer state;
 
     bool placed = false;            ///< pages were mapped or replaced: an undo has something to do
     bool sites_begun = false;       ///< sites may have been written: threads may run through stubs

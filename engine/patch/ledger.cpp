@@ -203,8 +203,38 @@ void write_version(Writer& out, const LedgerVersion& version) {
         out.number(range.begin.value);
         out.number(range.size);
     }
+    out.number(static_cast<std::uint32_t>(version.globals.size()));
+    for (const LedgerGlobal& global : version.globals) {
+        out.bytes(global.name_digest.bytes);
+        out.text(global.name, kMaxGlobalName);
+        out.number(global.at.value);
+        out.number(global.size);
+    }
     for (const Va cell : version.cells)
         out.number(cell.value);
+}
+
+/// Values are read from and written to where a global is said to lie: that must be data of its own version.
+bool lies_in_data(const LedgerVersion& version, const LedgerGlobal& global) {
+    const VaRange range{version.image.begin + global.at.value, global.size};
+    return std::ranges::any_of(version.pages, [&](const LedgerPages& pages) {
+        return pages.protection == target::Protection::read_write && pages.range.begin <= range.begin &&
+               range.end() <= pages.range.end();
+    });
+}
+
+void read_globals(Reader& in, LedgerVersion& version) {
+    const auto count = in.count<std::uint32_t>(package::kMaxGlobals);
+    std::uint64_t end = 0;
+    for (std::size_t i = 0; i < count && in.ok(); ++i) {
+        LedgerGlobal& global = version.globals.emplace_back();
+        global.name_digest = in.digest();
+        global.name = in.text(kMaxGlobalName);
+        global.at = Rva{in.number<std::uint32_t>()};
+        global.size = in.number<std::uint32_t>();
+        in.require(global.size != 0 && global.at.value >= end && lies_in_data(version, global));
+        end = std::uint64_t{global.at.value} + global.size;
+    }
 }
 
 LedgerVersion read_version(Reader& in, std::size_t functions) {
@@ -235,6 +265,7 @@ LedgerVersion read_version(Reader& in, std::size_t functions) {
         range.begin = Rva{in.number<std::uint32_t>()};
         range.size = in.number<std::uint32_t>();
     }
+    read_globals(in, version);
     for (std::size_t i = 0; i < functions && in.ok(); ++i)
         version.cells.push_back(Va{in.number<std::uint64_t>()});
     return version;
@@ -393,13 +424,15 @@ Result<Bytes> committed_bytes(const Ledger& ledger) {
     return bytes;
 }
 
-std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections, std::size_t retired) {
+std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections, std::size_t retired,
+                          std::size_t globals) {
     constexpr std::uint64_t kFixed = 135 + kMaxModule + kPartsReserved * 12;
     constexpr std::uint64_t kPerSection = 24;
     constexpr std::uint64_t kPerFunction = 21 + 2 + kMaxEntryBytes + 2 + kMaxPadBytes;
-    constexpr std::uint64_t kPerVersion = 44 + kMaxId + kMaxPages * 33;
+    constexpr std::uint64_t kPerGlobal = 26 + kMaxGlobalName;
+    constexpr std::uint64_t kPerVersion = 48 + kMaxId + kMaxPages * 33;
     return kFixed + sections * kPerSection + functions * kPerFunction +
-           versions * (kPerVersion + (functions + retired) * 8);
+           versions * (kPerVersion + (functions + retired) * 8 + globals * kPerGlobal);
 }
 
 Result<std::vector<Ledger>> find_ledgers(target::Target& target) {

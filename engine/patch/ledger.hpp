@@ -34,6 +34,17 @@ struct LedgerPages {
     bool operator==(const LedgerPages&) const = default;
 };
 
+/// A global that a version brought along, in one of its pages that may be written.
+struct LedgerGlobal {
+    Digest name_digest; ///< of the whole name; zero where it has none, or one that means nothing in another version
+    std::string name;   ///< its beginning, for people
+    Rva at;             ///< in the package image
+    std::uint32_t size = 0;
+
+    bool operator==(const LedgerGlobal&) const = default;
+    bool has_name() const { return name_digest != Digest{}; }
+};
+
 /// A complete set of cell values. Version 0, the baseline, is not listed: each of its cells holds its continuation.
 struct LedgerVersion {
     std::uint32_t sequence = 0;
@@ -44,6 +55,7 @@ struct LedgerVersion {
     std::vector<RvaRange> retired;  ///< package::Manifest::retired
     /// One per function of the ledger: where a call leads. Va{0}: to the continuation.
     std::vector<Va> cells;
+    std::vector<LedgerGlobal> globals = {}; ///< ascending by `at`
 
     bool operator==(const LedgerVersion&) const = default;
 };
@@ -112,8 +124,12 @@ Result<Ledger> parse_ledger(ByteView bytes);
 /// Content of block.committed(): the cells in force and the ledger that says so. Error: block_full.
 Result<Bytes> committed_bytes(const Ledger& ledger);
 
-/// Bytes that ledgers with this many functions, versions, sections and retired ranges per version need at most.
-std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections, std::size_t retired);
+/// Bytes that ledgers with this many functions, versions, sections, and retired ranges and globals per version need at
+/// most.
+std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections, std::size_t retired,
+                          std::size_t globals);
+/// What of a global's name is kept; a longer one is cut.
+inline constexpr std::size_t kMaxGlobalName = 64;
 
 /// All ledgers that lie in the target, ascending by block. A block whose ledger cannot be read is reported as an error:
 /// ledger_damaged with its address.

@@ -114,12 +114,24 @@ Digest digest_of_mapping(const target::Mapping& mapping) {
     return hasher.finish();
 }
 
+/// By which a global is known in another version; zero where nothing tells it. GCC numbers the static variables of
+/// functions ("count.0") anew with each compilation: such a name means nothing elsewhere.
+Digest name_digest_of(std::string_view name) {
+    const std::size_t last = name.find_last_not_of("0123456789");
+    if (last == std::string_view::npos || (name[last] == '.' && last + 1 < name.size()))
+        return {};
+    return digest_of({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
+}
+
 LedgerVersion version_of(const package::Package& package, std::span<const target::Mapping> mappings, Va image) {
     LedgerVersion version;
     version.sequence = package.manifest().sequence;
     version.id = package.manifest().id;
     version.package = package.digest();
     version.retired = package.manifest().retired;
+    for (const package::Global& global : package.manifest().globals)
+        version.globals.push_back(
+            {name_digest_of(global.name), global.name.substr(0, kMaxGlobalName), global.at, global.size});
     version.image = {image, pages_up(package.image().size_of_image())};
     for (const target::Mapping& mapping : mappings)
         version.pages.push_back({mapping.range, mapping.protection, digest_of_mapping(mapping)});
@@ -171,8 +183,10 @@ Result<Block> block_for(const package::Manifest& manifest) {
     const std::size_t functions = manifest.functions.size() * 2 + 16;
     Block block;
     block.stub_pages = static_cast<std::uint32_t>(functions / Block::kStubsPerPage + 1);
-    block.ledger_pages = static_cast<std::uint32_t>(
-        pages_up(ledger_size(functions, kVersionsReserved, manifest.sections.size(), manifest.retired.size())) / kPage);
+    block.ledger_pages =
+        static_cast<std::uint32_t>(pages_up(ledger_size(functions, kVersionsReserved, manifest.sections.size(),
+                                                        manifest.retired.size(), manifest.globals.size())) /
+                                   kPage);
     if (block.stub_pages > Block::kMaxStubPages || block.ledger_pages > Block::kMaxLedgerPages)
         return fail(Error(Code::block_full, fmt::format("the package replaces {} functions", manifest.functions.size()))
                         .in_image(manifest.module));

@@ -42,6 +42,10 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
     SUTURE_TRY(const target::Mapping commit, commit_of(after, sequence));
     SUTURE_TRY(const auto staged, target.stage({&commit, 1}));
     report.prepare = target.now() - started;
+    const StateTransfer state = transfer_between(after, before.active, sequence);
+    report.state = state.notes;
+    if (options.before_commit)
+        options.before_commit(report.state);
     const auto switch_versions = [&]() -> Result<void> {
         SUTURE_CHECK(check_in_force(target, before));
         const auto committing = target.now();
@@ -55,13 +59,21 @@ Result<Report> rollback(target::Target& target, std::string_view module, std::op
                         .in_image(before.module)
                         .caused_by(done.error()));
     };
-    if (options.consistency == Consistency::quiescent) {
+    const bool quiescent = options.consistency == Consistency::quiescent;
+    if (quiescent || !state.copies.empty()) {
         CodeMap map(target);
         add_ledger_code(map, before);
         std::vector<Forbidden> forbidden;
-        forbid_bodies(forbidden, before, after, {});
-        SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report,
-                                [&](target::Stop&) { return switch_versions(); }));
+        if (quiescent)
+            forbid_bodies(forbidden, before, after, {});
+        if (!state.copies.empty())
+            forbid_version(forbidden, before, before.active);
+        const auto in_stop = [&](target::Stop& stop) -> Result<void> {
+            SUTURE_CHECK(check_in_force(target, before));
+            SUTURE_CHECK(carry_over(target, stop, state));
+            return switch_versions();
+        };
+        SUTURE_CHECK(when_quiet(target, map, forbidden, started + options.timeout, report, in_stop));
     } else {
         SUTURE_CHECK(switch_versions());
     }

@@ -11,6 +11,8 @@ Result<std::vector<ModuleStatus>> status(target::Target& target) {
         ModuleStatus& module = modules.emplace_back();
         module.module = ledger.module;
         module.base = ledger.module_range.begin;
+        module.baseline = ledger.baseline;
+        module.sections = ledger.sections;
         module.active = ledger.active;
         module.phase = ledger.phase;
         if (ledger.phase != Phase::live)

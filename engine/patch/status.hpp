@@ -16,11 +16,13 @@ struct VersionStatus {
 struct ModuleStatus {
     std::string module;
     Va base;
-    std::uint32_t active = 0;            ///< sequence in force, 0 for the baseline
-    std::vector<VersionStatus> versions; ///< ascending by sequence
-    Phase phase = Phase::live;           ///< anything but `live`: an operation was cut off
-    std::string recovery;                ///< what recover() does then
-    std::vector<Finding> findings;       ///< differences from what was written; empty: intact
+    pe::HeaderIdentity baseline;
+    std::vector<pe::SectionIdentity> sections; ///< of the baseline
+    std::uint32_t active = 0;                  ///< sequence in force, 0 for the baseline
+    std::vector<VersionStatus> versions;       ///< ascending by sequence
+    Phase phase = Phase::live;                 ///< anything but `live`: an operation was cut off
+    std::string recovery;                      ///< what recover() does then
+    std::vector<Finding> findings;             ///< differences from what was written; empty: intact
 };
 
 /// Every module of the target that a ledger tells of, ascending by base, each verified to the byte. Changes nothing.

@@ -1,9 +1,11 @@
 #pragma once
 
 #include "engine/package/reader.hpp"
+#include "engine/patch/state.hpp"
 #include "engine/target/target.hpp"
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,13 +17,16 @@ namespace suture::patch {
 /// Whether threads may be inside a function while its behaviour changes.
 enum class Consistency : std::uint8_t {
     quiescent, ///< no: the commit waits until none executes it or will return into it
-    none,      ///< yes: calls that are under way finish in the code they began in
+    none,      ///< yes: calls that are under way finish in the code they began in; where values of globals go along to
+               ///< the next version, not so for calls of the version that goes
 };
 
 struct Options {
     /// How long to go on trying to find the target quiescent.
     std::chrono::nanoseconds timeout = std::chrono::seconds(10);
     Consistency consistency = Consistency::quiescent;
+    /// Told before anything is done: what becomes of the globals that the version in force brought along.
+    std::function<void(std::span<const StateNote>)> before_commit;
 };
 
 /// One module after an operation.
@@ -37,6 +42,7 @@ struct ModuleReport {
 /// What an operation did and how long it took.
 struct Report {
     std::vector<ModuleReport> modules;
+    std::vector<StateNote> state;       ///< of all modules
     std::chrono::nanoseconds prepare{}; ///< from the start to the first stop
     std::chrono::nanoseconds pause{};   ///< of the last stop: from the request to the first thread until all run again
     std::chrono::nanoseconds commit{};  ///< the mapping operations that switch versions
@@ -49,7 +55,9 @@ struct Report {
 /// before. A package that was applied and rolled back before is committed again. On failure the target is as it was
 /// found; where that cannot be achieved, the error is needs_recover, caused by what went wrong.
 ///
-/// Errors: machine_differs, module_not_loaded, identity_*, foreign_detour, already_applied, sequence_*,
+/// Globals that the version in force brought and the next one has too keep their values.
+///
+/// Errors: global_resized, machine_differs, module_not_loaded, identity_*, foreign_detour, already_applied, sequence_*,
 /// import_unavailable, no_room_near_module, block_full, not_quiescent, needs_recover, ledger_damaged,
 /// verification_failed and those of the target.
 Result<Report> apply(target::Target& target, std::span<const package::Package> packages, const Options& options);

@@ -32,9 +32,12 @@ struct RunOptions {
 Exit run(const RunOptions& options, Output& output);
 
 struct StatusOptions {
-    std::optional<std::uint64_t> pid; ///< nothing: every process
+    std::optional<std::uint64_t> pid;  ///< nothing: every process
+    std::vector<std::string> packages; ///< of every process: what the question is about; empty: what is patched anywhere
+    TrustOptions trust;
 };
-/// Differences in a module are an error, and so is an operation that was cut off; both are in the text and JSON too.
+/// Differences in a module are an error, and so is an operation that was cut off; both are in the text and JSON too. Of
+/// every process: so are processes that do not run the newest code that is known of.
 Answer status(const StatusOptions& options);
 
 struct RollbackOptions {

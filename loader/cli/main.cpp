@@ -1,4 +1,5 @@
 #include "loader/cli/commands.hpp"
+#include "loader/cli/report.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -158,6 +159,11 @@ int run(int argc, char** argv) {
     add_pid(*which, status_pid);
     which->add_flag("--all", status_all, "Every process that runs a PE image and may be accessed");
     which->require_option(1);
+    status_command
+        ->add_option("--package", status_options.packages,
+                     "With --all: ask for this hotpatch, not for the newest that is found in any process")
+        ->type_name("PACKAGE");
+    add_trust(*status_command, status_options.trust);
 
     RollbackOptions rollback_options;
     auto* rollback_command = app.add_subcommand("rollback", "Put an earlier version of a module in force");
@@ -200,6 +206,8 @@ int run(int argc, char** argv) {
         app.parse(own, argv);
         if (run_command->parsed() && run_options.command.empty())
             throw CLI::RequiredError("-- PROGRAM");
+        if (!status_options.packages.empty() && !status_all)
+            throw CLI::RequiresError("--package", "--all");
     } catch (const CLI::Success& success) {
         return app.exit(success);
     } catch (const CLI::ParseError& error) {
@@ -211,6 +219,7 @@ int run(int argc, char** argv) {
 
     patch::Options patch;
     patch.timeout = std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(timeout));
+    patch.before_commit = warn_of_state;
     patch.consistency = consistency == "none" ? patch::Consistency::none : patch::Consistency::quiescent;
     apply_options.patch = run_options.patch = rollback_options.patch = remove_options.patch = recover_options.patch =
         patch;

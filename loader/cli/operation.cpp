@@ -17,6 +17,10 @@ Result<patch::Report> operate(std::uint64_t pid,
     for (const int signal : {SIGINT, SIGTERM, SIGHUP})
         std::signal(signal, SIG_IGN);
     auto report = operation(*target);
+    // Whatever is found wrong with a process that is ending, that it ends is what there is to know.
+    if (!report && report.error().code() != Code::target_gone)
+        if (const auto regions = target->regions(); !regions && regions.error().code() == Code::target_gone)
+            return fail(Error(regions.error()).caused_by(std::move(report).error()));
     if (report)
         spdlog::debug("done at attempt {}", report->attempts);
     return report;

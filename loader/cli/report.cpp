@@ -1,6 +1,7 @@
 #include "loader/cli/report.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace suture::cli {
 
@@ -22,11 +23,41 @@ Json module_json(const patch::ModuleReport& module) {
             {"state", module.state}};
 }
 
+std::string_view text_of(patch::StateNote::What what) {
+    switch (what) {
+    case patch::StateNote::What::kept:
+        return "keeps its value";
+    case patch::StateNote::What::resized:
+        return "has another size, and does not keep its value";
+    case patch::StateNote::What::begins:
+        return "is not known of the version that goes, and begins with a value of its own";
+    case patch::StateNote::What::left:
+        return "is not known of the version that comes, and its value is left";
+    }
+    return "";
+}
+
+std::string state_text(const patch::StateNote& note) {
+    return fmt::format("{}: the global {} of {} {}", note.module,
+                       note.name.empty() ? "without a name" : fmt::format("\"{}\"", note.name),
+                       counted(note.size, "byte"), text_of(note.what));
+}
+
+Json state_json(const patch::StateNote& note) {
+    return {{"module", note.module}, {"name", note.name}, {"size", note.size}, {"what", name_of(note.what)}};
+}
+
 std::int64_t microseconds(std::chrono::nanoseconds duration) {
     return std::chrono::round<std::chrono::microseconds>(duration).count();
 }
 
 } // namespace
+
+void warn_of_state(std::span<const patch::StateNote> notes) {
+    for (const patch::StateNote& note : notes)
+        if (note.what != patch::StateNote::What::kept)
+            spdlog::warn("{}", state_text(note));
+}
 
 Answer answer_of(std::uint64_t pid, const Result<patch::Report>& result) {
     const patch::Report report = result.value_or(patch::Report());
@@ -44,6 +75,11 @@ Answer answer_of(std::uint64_t pid, const Result<patch::Report>& result) {
     }
     if (report.freed != 0)
         answer.text += fmt::format("{} that an operation left are freed.\n", counted(report.freed, "byte"));
+    Json state = Json::array();
+    for (const patch::StateNote& note : report.state) {
+        answer.text += state_text(note) + ".\n";
+        state.push_back(state_json(note));
+    }
     if (result)
         answer.text +=
             fmt::format("Process {} paused for {}; prepared in {}, committed in {}, attempt {}.\n", pid,
@@ -58,6 +94,7 @@ Answer answer_of(std::uint64_t pid, const Result<patch::Report>& result) {
                    {"attempts", report.attempts},
                    {"left", std::move(left)},
                    {"freed", report.freed}};
+                   {"state", std::move(state)}};
     return answer;
 }
 

@@ -1,5 +1,4 @@
-#include "engine/patch/status.hpp"
-
+#include "engine/patch/standing.hpp"
 #include "loader/cli/commands.hpp"
 #include "loader/linux/process.hpp"
 #include "loader/linux/process_lock.hpp"
@@ -8,6 +7,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 namespace suture::cli {
 
@@ -130,12 +131,12 @@ class Collector {
         return answer;
     }
 
-  private:
     void note(Error error) {
         if (!error_ || (error_->code() != Code::needs_recover && error.code() == Code::needs_recover))
             error_ = std::move(error);
     }
 
+  private:
     std::string text_;
     Json processes_ = Json::array();
     std::optional<Error> error_;
@@ -145,39 +146,137 @@ std::string processes(std::size_t count) {
     return count == 1 ? "1 process" : fmt::format("{} processes", count);
 }
 
-Answer status_of_all() {
+/// A process that could be looked at.
+struct Seen {
+    std::uint64_t pid = 0;
+    std::unique_ptr<target::Target> target;
+    std::vector<ModuleStatus> patched;
+};
+
+/// Of all processes: how many run what.
+struct Summary {
+    std::array<std::size_t, 4> processes{}; ///< by Standing
+    std::string text;                       ///< a line for each process that does not run the new code
+    Json json = Json::array();
+
+    /// A process counts once, by the worst of its modules.
+    void add(std::uint64_t pid, std::span<const patch::ModuleStanding> modules) {
+        if (modules.empty())
+            return;
+        const auto worst = std::ranges::max(modules, {}, &patch::ModuleStanding::standing).standing;
+        ++processes[static_cast<std::size_t>(worst)];
+        for (const patch::ModuleStanding& module : modules) {
+            const std::string_view name = name_of(module.standing);
+            json.push_back({{"pid", pid},
+                            {"module", module.module},
+                            {"base", module.base.value},
+                            {"code", name},
+                            {"active", module.active},
+                            {"newest", module.newest}});
+            if (module.standing != patch::Standing::current)
+                text += fmt::format("Process {}: {} at 0x{:x}: {}; {} in force, {} is the newest.\n", pid,
+                                    module.module, module.base.value, name, module.active, module.newest);
+        }
+    }
+    std::size_t count(patch::Standing standing) const { return processes[static_cast<std::size_t>(standing)]; }
+};
+
+std::string summary_text(const Summary& summary) {
+    using enum patch::Standing;
+    const std::size_t all = std::reduce(summary.processes.begin(), summary.processes.end());
+    if (all == 0)
+        return "No process has loaded anything that a hotpatch is known for.\n";
+    if (summary.count(current) == all)
+        return fmt::format("{} {} the new code.\n",
+                           all == 1 ? "The 1 process concerned" : fmt::format("All {} processes concerned", all),
+                           all == 1 ? "runs" : "run");
+    return fmt::format("Of {} concerned: {} new, {} old, {} different, {} in need of recover.\n", processes(all),
+                       summary.count(current), summary.count(old), summary.count(differs),
+                       summary.count(needs_recover));
+}
+
+Answer status_of_all(std::span<const LoadedPackage> packages) {
     const loader::ProcessList list = loader::list_processes();
     Collector collector;
+    std::vector<Seen> seen;
+    std::vector<patch::KnownBaseline> known;
     std::size_t patched = 0;
     std::size_t unseen = list.inaccessible;
+    const auto note_failure = [&](std::uint64_t pid, const Error& error) {
+        spdlog::debug("process {}: {}", pid, error.message());
+        if (exit_of(error.code()) != Exit::target_gone)
+            collector.add_failure(pid, error);
+        else if (error.code() == Code::target_inaccessible)
+            ++unseen;
+    };
+    for (const LoadedPackage& package : packages)
+        learn(known, package.package.manifest());
+    // Where packages are named, the question is about their modules alone.
+    const auto concerns = [&](const auto& module) {
+        return packages.empty() || std::ranges::any_of(packages, [&](const LoadedPackage& package) {
+                   return target::same_file_name(package.package.manifest().module, module);
+               });
+    };
+    const auto concerns_any = [&](target::Target& target) {
+        const auto modules = target.modules();
+        return !modules || std::ranges::any_of(*modules, concerns, &target::Module::name);
+    };
     for (const std::uint64_t pid : list.pids) {
-        const auto modules = status_of(pid);
-        if (modules && modules->empty())
+        auto target = loader::open_process(pid);
+        if (target && !concerns_any(**target))
             continue;
-        if (modules) {
+        auto modules = target ? patch::status(**target) : std::unexpected(target.error());
+        if (!modules) {
+            note_failure(pid, modules.error());
+            continue;
+        }
+        std::erase_if(*modules, [&](const ModuleStatus& module) { return !concerns(module.module); });
+        if (!modules->empty()) {
             ++patched;
             collector.add(pid, *modules);
-        } else if (exit_of(modules.error().code()) == Exit::target_gone) {
-            spdlog::debug("process {}: {}", pid, modules.error().message());
-            if (modules.error().code() == Code::target_inaccessible)
-                ++unseen;
-        } else {
-            collector.add_failure(pid, modules.error());
         }
+        if (packages.empty())
+            for (const ModuleStatus& module : *modules)
+                learn(known, module);
+        seen.push_back({pid, std::move(*target), std::move(*modules)});
+    }
+    Summary summary;
+    for (const Seen& one : seen) {
+        if (auto standings = patch::standings_of(*one.target, one.patched, known))
+            summary.add(one.pid, *standings);
+        else
+            note_failure(one.pid, standings.error());
     }
     collector.add_text(fmt::format("{} patched, of {} with a PE image.\n", processes(patched), list.pids.size()));
     if (unseen != 0)
         collector.add_text(fmt::format("{} could not be looked at: not yours, or traced.\n", processes(unseen)));
+    collector.add_text(summary.text + summary_text(summary));
+    const std::size_t others = summary.count(patch::Standing::old) + summary.count(patch::Standing::differs);
+    if (others != 0)
+        collector.note(Error(Code::old_code_runs, fmt::format("{} of those concerned", processes(others))));
     Answer answer = std::move(collector).finish();
     answer.json["inaccessible"] = unseen;
+    answer.json["code"] = std::move(summary.json);
+    answer.json["summary"] = {{"new", summary.count(patch::Standing::current)},
+                              {"old", summary.count(patch::Standing::old)},
+                              {"differs", summary.count(patch::Standing::differs)},
+                              {"needs_recover", summary.count(patch::Standing::needs_recover)}};
     return answer;
 }
 
 } // namespace
 
 Answer status(const StatusOptions& options) {
-    if (!options.pid)
-        return status_of_all();
+    if (!options.pid) {
+        const auto packages = options.packages.empty() ? Result<std::vector<LoadedPackage>>()
+                                                       : load_packages(options.packages, options.trust);
+        if (packages)
+            return status_of_all(*packages);
+        Answer answer;
+        answer.json = {{"processes", Json::array()}};
+        answer.error = packages.error();
+        return answer;
+    }
     const auto modules = status_of(*options.pid);
     if (modules) {
         Collector collector;

@@ -120,6 +120,8 @@ Result<std::vector<target::Module>> Process::modules() {
 Result<std::vector<target::Region>> Process::regions() {
     SUTURE_CHECK(memory_.check_alive());
     SUTURE_TRY(const auto maps, read_maps(pid()));
+    if (maps.empty()) // it is ending: its memory goes first
+        return fail(Code::target_gone, fmt::format("process {} has ended", pid()));
     std::vector<target::Region> regions;
     regions.reserve(maps.size());
     for (const MapEntry& entry : maps)

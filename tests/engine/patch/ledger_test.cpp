@@ -25,9 +25,11 @@ Ledger sample() {
          "two",
          digest_of(Bytes{3}),
          {Va{0x7ff6'0030'0000}, 0x3000},
-         {{{Va{0x7ff6'0030'0000}, 0x1000}, target::Protection::read_execute, digest_of(Bytes{4})}},
+         {{{Va{0x7ff6'0030'0000}, 0x1000}, target::Protection::read_execute, digest_of(Bytes{4})},
+          {{Va{0x7ff6'0030'2000}, 0x1000}, target::Protection::read_write, {}}},
          {{Rva{0x1060}, 0x20}},
-         {Va{0x7ff6'0030'1000}, Va{0x7ff6'0030'1010}, {}}}};
+         {Va{0x7ff6'0030'1000}, Va{0x7ff6'0030'1010}, {}},
+         {{digest_of(Bytes{5}), "count", Rva{0x2000}, 8}, {{}, "", Rva{0x2ffe}, 2}}}};
     return ledger;
 }
 
@@ -51,9 +53,26 @@ TEST(LedgerTest, RefusesEverySingleByteThatDiffersAndEveryTruncation) {
     }
 }
 
+TEST(LedgerTest, RefusesGlobalsThatDoNotLieInTheDataOfTheirVersion) {
+    const auto is_refused = [](std::size_t index, Rva at, std::uint32_t size) {
+        Ledger ledger = sample();
+        ledger.versions[1].globals[index].at = at;
+        ledger.versions[1].globals[index].size = size;
+        const auto read = parse_ledger(serialize(ledger));
+        return !read && read.error().code() == Code::ledger_damaged;
+    };
+    EXPECT_FALSE(is_refused(0, Rva{0x2008}, 0x10));
+    EXPECT_TRUE(is_refused(0, Rva{0x2000}, 0)) << "empty";
+    EXPECT_TRUE(is_refused(0, Rva{0}, 8)) << "code";
+    EXPECT_TRUE(is_refused(0, Rva{0x1ffc}, 8)) << "before the data";
+    EXPECT_TRUE(is_refused(1, Rva{0x2ffe}, 3)) << "across the end of the data";
+    EXPECT_TRUE(is_refused(1, Rva{0xffff'fffe}, 0xffff'ffff)) << "elsewhere";
+    EXPECT_TRUE(is_refused(0, Rva{0x2ff8}, 8)) << "in another one";
+}
+
 TEST(LedgerTest, FitsWhatItsSizeSays) {
     const Ledger ledger = sample();
-    EXPECT_LE(serialize(ledger).size(), ledger_size(3, 2, 1, 1));
+    EXPECT_LE(serialize(ledger).size(), ledger_size(3, 2, 1, 1, 2));
 }
 
 TEST(LedgerTest, CellsFollowTheActiveVersionAndFallBackToContinuations) {
