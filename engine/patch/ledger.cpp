@@ -28,7 +28,7 @@ constexpr std::size_t kMaxParts = kMaxLedgers;
 // Of one update, that room is reserved for.
 constexpr std::size_t kPartsReserved = 32;
 constexpr std::uint32_t kMagic = 0x474c'5553; // "SULG"
-constexpr std::uint32_t kFormat = 2;
+constexpr std::uint32_t kFormat = 3;
 
 class Writer {
   public:

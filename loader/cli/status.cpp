@@ -35,14 +35,18 @@ Result<ProcessStatus> look(target::Target& target) {
     return process;
 }
 
-Result<ProcessStatus> status_of(std::uint64_t pid) {
-    SUTURE_TRY(const auto target, loader::open_process(pid));
-    SUTURE_TRY(auto process, look(*target));
+Result<ProcessStatus> status_of(target::Target& target) {
+    SUTURE_TRY(auto process, look(target));
     if (process.is_final())
         return process;
     // What another suture is doing right now was not cut off.
-    SUTURE_TRY(const auto lock, loader::ProcessLock::take(pid));
-    return look(*target);
+    SUTURE_TRY(const auto lock, loader::ProcessLock::take(target.pid()));
+    return look(target);
+}
+
+Result<ProcessStatus> status_of(std::uint64_t pid) {
+    SUTURE_TRY(const auto target, loader::open_process(pid));
+    return status_of(*target);
 }
 
 std::string in_force(const ModuleStatus& module) {
@@ -225,20 +229,20 @@ Answer status_of_all(std::span<const LoadedPackage> packages) {
         auto target = loader::open_process(pid);
         if (target && !concerns_any(**target))
             continue;
-        auto modules = target ? patch::status(**target) : std::unexpected(target.error());
-        if (!modules) {
-            note_failure(pid, modules.error());
+        auto process = target ? status_of(**target) : std::unexpected(target.error());
+        if (!process) {
+            note_failure(pid, process.error());
             continue;
         }
-        std::erase_if(*modules, [&](const ModuleStatus& module) { return !concerns(module.module); });
-        if (!modules->empty()) {
+        std::erase_if(process->modules, [&](const ModuleStatus& module) { return !concerns(module.module); });
+        if (!process->empty()) {
             ++patched;
-            collector.add(pid, *modules);
+            collector.add(pid, *process);
         }
         if (packages.empty())
-            for (const ModuleStatus& module : *modules)
+            for (const ModuleStatus& module : process->modules)
                 learn(known, module);
-        seen.push_back({pid, std::move(*target), std::move(*modules)});
+        seen.push_back({pid, std::move(*target), std::move(process->modules)});
     }
     Summary summary;
     for (const Seen& one : seen) {

@@ -308,6 +308,14 @@ Result<void> check_image(const Memory& memory, Va image) {
     return {};
 }
 
+/// A process that is ending loses its memory first, and looks like one that never had any.
+Error unless_ended(const Memory& memory, Error error) {
+    const auto maps = read_maps(memory.pid());
+    if (memory.alive() && maps && !maps->empty())
+        return error;
+    return Error(Code::target_gone, fmt::format("process {} has ended", memory.pid())).caused_by(std::move(error));
+}
+
 } // namespace
 
 Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
@@ -334,11 +342,15 @@ Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
     SUTURE_TRY(Memory memory, Memory::open(pid));
     SUTURE_TRY(const auto maps, read_maps(pid));
     if (maps.empty())
-        return fail(Code::target_not_pe, fmt::format("process {} ({}) has no memory", pid, status.name));
-    SUTURE_CHECK(check_host_program(pid, status));
-    SUTURE_TRY(WineProcess wine, find_wine_process(memory, maps));
-    SUTURE_CHECK(check_image(memory, wine.image));
-    return std::make_unique<Process>(std::move(memory), std::move(wine));
+        return fail(Code::target_gone, fmt::format("process {} ({}) has ended", pid, status.name));
+    if (auto runs = check_host_program(pid, status); !runs)
+        return fail(unless_ended(memory, std::move(runs).error()));
+    auto wine = find_wine_process(memory, maps);
+    if (!wine)
+        return fail(unless_ended(memory, std::move(wine).error()));
+    if (auto image = check_image(memory, wine->image); !image)
+        return fail(unless_ended(memory, std::move(image).error()));
+    return std::make_unique<Process>(std::move(memory), std::move(*wine));
 }
 
 Result<std::unique_ptr<target::Target>> open_held_process(const StoppedThread& only) {

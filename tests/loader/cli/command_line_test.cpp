@@ -251,7 +251,7 @@ TEST_F(CommandLine, RefusesProcessesWithoutAPeImage) {
     for (const auto& [key, value] : json.items())
         keys.push_back(key);
     EXPECT_EQ(keys, (std::vector<std::string>{"result", "pid", "modules", "pause_us", "prepare_us", "commit_us",
-                                              "attempts", "left", "freed", "packages", "error"}));
+                                              "attempts", "left", "freed", "state", "packages", "error"}));
     EXPECT_EQ(json["result"], "refused");
     EXPECT_EQ(std::to_string(json["pid"].get<std::uint64_t>()), child.pid());
     EXPECT_EQ(json["modules"], Json::array());
@@ -279,7 +279,8 @@ TEST_F(CommandLine, RefusesProcessesOfOthers) {
 TEST_F(CommandLine, ListsNoProcessThatIsNotPatched) {
     const Ended run = suture({"status", "--all", "--json"});
     const Json json = run.json();
-    // What runs on this machine meanwhile is not this test's: others may have left processes that are not as they should be.
+    // What runs on this machine meanwhile is not this test's: others may have left processes that are not as they
+    // should be.
     EXPECT_EQ(run.exit == 0, json["error"].is_null()) << run.errors;
     ASSERT_TRUE(json["processes"].is_array());
     for (const Json& process : json["processes"])

@@ -1,6 +1,6 @@
 /* Writes to counts.txt, 20 times a second, what its three functions answer. Of the hotpatches, each of which is
- * cumulative, 1 counts in a global of its own and changes `second`; 2 and 3 count too, change `third`, and not `second`;
- * 2 has a further global, and in 3 the count has another size. */
+ * cumulative, 1 counts in a global of its own and changes `second`; 2 and 3 count too, change `third`, and not
+ * `second`; 2 has a further global, and in 3 the count has another size. */
 #include <windows.h>
 
 #if UPDATED == 3
@@ -15,6 +15,7 @@ int only_in_the_second = 7;
 #endif
 
 __attribute__((noipa)) int first(int baseline) {
+    (void)baseline;
 #if UPDATED == 1
     return ++ticks_so_far + (only_in_the_first++ < 5);
 #elif UPDATED == 2
@@ -26,7 +27,7 @@ __attribute__((noipa)) int first(int baseline) {
 #endif
 }
 
-__attribute__((noipa)) const char *second(int baseline) {
+__attribute__((noipa)) const char* second(int baseline) {
 #if UPDATED == 1
     return baseline > 1000 ? "?" : "changed";
 #else
@@ -34,7 +35,7 @@ __attribute__((noipa)) const char *second(int baseline) {
 #endif
 }
 
-__attribute__((noipa)) const char *third(int baseline) {
+__attribute__((noipa)) const char* third(int baseline) {
 #if UPDATED >= 2
     return baseline > 1000 ? "?" : "changed";
 #else

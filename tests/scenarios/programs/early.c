@@ -1,8 +1,7 @@
 /* Says at each of its beginnings what its function answers: in a TLS callback, which runs first, and in main. A DLL of
  * the same kind (early_dll.c) begins before both. The exit code tells the answer too. */
-#include <windows.h>
-
 #include <string.h>
+#include <windows.h>
 
 __declspec(dllimport) int dll_answer(void);
 
@@ -14,7 +13,7 @@ __attribute__((noipa)) int answer(void) {
 #endif
 }
 
-static void say(const char *what, int number) {
+static void say(const char* what, int number) {
     char line[300];
     DWORD done;
     size_t length = strlen(what);
@@ -32,7 +31,7 @@ static void NTAPI callback(PVOID module, DWORD reason, PVOID reserved) {
 }
 __attribute__((section(".CRT$XLY"), used)) static const PIMAGE_TLS_CALLBACK callbacks = callback;
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
     say("main", answer());
     say("dll-call", dll_answer());
     for (int i = 1; i < count; ++i)

@@ -1,7 +1,7 @@
 /* A program that spoils something of itself which suture reads, by its first argument: of the DLL that the second
-   argument names, "pages" makes every page inaccessible, "headers" the first, "sizes" makes its headers tell of sections
-   that are not there, and "claim" has the loader tell of a size that it has not; of the loader's list of modules,
-   "list" breaks a link, "loop" leads it into itself, and "endless" makes it longer than any list is. */
+   argument names, "pages" makes every page inaccessible, "headers" the first, "sizes" makes its headers tell of
+   sections that are not there, and "claim" has the loader tell of a size that it has not; of the loader's list of
+   modules, "list" breaks a link, "loop" leads it into itself, and "endless" makes it longer than any list is. */
 #include <stdio.h>
 #include <string.h>
 #include <windows.h>
@@ -9,7 +9,7 @@
 
 static LIST_ENTRY* load_order(void) {
     PEB* peb;
-    __asm__("movq %%gs:0x60, %0" : "=r"(peb));    /* TEB.ProcessEnvironmentBlock */
+    __asm__("movq %%gs:0x60, %0" : "=r"(peb));     /* TEB.ProcessEnvironmentBlock */
     return &peb->Ldr->InMemoryOrderModuleList - 1; /* the one in load order */
 }
 

@@ -4,14 +4,15 @@
 
 static HANDLE lines;
 static volatile int truth = 1;
+volatile int* volatile nowhere = (volatile int*)8;
 
-__attribute__((noipa)) const char *answer(void) {
+__attribute__((noipa)) const char* answer(void) {
 #if UPDATED == 1
     return truth ? "right and new\n" : "?\n";
 #elif UPDATED == 2
     return truth ? "wrong\n" : "?\n";
 #elif UPDATED == 3
-    *(volatile int *)8 = truth;
+    *nowhere = truth;
     return "?\n";
 #elif UPDATED == 4
     ExitProcess(9);
@@ -24,16 +25,17 @@ __attribute__((noipa)) const char *answer(void) {
 #endif
 }
 
-static DWORD WINAPI ask(void *unused) {
+static DWORD WINAPI ask(void* unused) {
     DWORD done;
-    const char *text = answer();
+    const char* text = answer();
     (void)unused;
     WriteFile(lines, text, lstrlenA(text), &done, NULL);
     return 0;
 }
 
 int main(void) {
-    lines = CreateFileA("worker.txt", FILE_APPEND_DATA, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, CREATE_ALWAYS, 0, NULL);
+    lines =
+        CreateFileA("worker.txt", FILE_APPEND_DATA, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, CREATE_ALWAYS, 0, NULL);
     /* Held by the baseline too, so that every update has its imports. */
     if (!truth)
         ExitProcess(1);
