@@ -93,7 +93,7 @@ Answer answer_of(std::uint64_t pid, const Result<patch::Report>& result) {
                    {"commit_us", microseconds(report.commit)},
                    {"attempts", report.attempts},
                    {"left", std::move(left)},
-                   {"freed", report.freed}};
+                   {"freed", report.freed},
                    {"state", std::move(state)}};
     return answer;
 }
