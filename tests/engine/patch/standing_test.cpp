@@ -64,6 +64,7 @@ TEST_F(StandingTest, WhatWasCutOffNeedsRecover) {
     ASSERT_TRUE(apply_sequence(1));
     Ledger ledger = find_ledgers(target_)->front();
     ledger.phase = Phase::preparing;
+    ledger.active = 0;
     target_.poke(ledger.block.committed().begin, *committed_bytes(ledger));
     learn_from_process();
     EXPECT_EQ(standing().standing, Standing::needs_recover);
