@@ -12,7 +12,7 @@ namespace suture::patch {
 namespace {
 
 Result<void> restore_sites(target::Target& target, target::Stop& stop, const Ledger& before,
-                           std::span<const SiteWrite> writes, const target::Mapping& removing) {
+                           std::span<const SiteWrite> writes, target::Staged& removing) {
     SUTURE_CHECK(check_in_force(target, before));
     for (const SiteWrite& write : writes) {
         SUTURE_TRY(const Bytes found, target::read_bytes(target, write.at, write.before.size()));
@@ -55,6 +55,7 @@ Result<Report> remove(target::Target& target, std::string_view module, const Opt
     after.phase = Phase::removing;
     // The baseline is put in force first: sites that are restored one after the other then change nothing.
     SUTURE_TRY(const target::Mapping removing, commit_of(after, 0));
+    SUTURE_TRY(const auto staged, target.stage({&removing, 1}));
 
     CodeMap map(target);
     add_ledger_code(map, before);
@@ -66,7 +67,7 @@ Result<Report> remove(target::Target& target, std::string_view module, const Opt
     };
     bool restored = false;
     auto stopped = when_quiet(target, map, forbidden, started + options.timeout, report, [&](target::Stop& stop) {
-        auto done = restore_sites(target, stop, before, writes, removing);
+        auto done = restore_sites(target, stop, before, writes, *staged);
         restored = done.has_value();
         return done;
     });
