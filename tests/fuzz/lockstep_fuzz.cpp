@@ -72,6 +72,7 @@ Result<Comparison> run(const Subject& subject, const Words& theirs) {
                     updated_word,
                     is_import,
                     [&] { return subject.entries.size() % 2 == 0; },
+                    [&](std::uint32_t offset) { return offset < subject.entries.size() * kWordSize; },
                     subject.entries,
                     {}});
 }
