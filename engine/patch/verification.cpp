@@ -29,12 +29,11 @@ class Comparison {
     /// A part of the block against what it must hold.
     Result<void> part(std::string_view name, VaRange range, const Bytes& expected) {
         SUTURE_TRY(const Bytes is, target::read_bytes(target_, range.begin, expected.size()));
+        if (is == expected)
+            return {};
         const auto [a, b] = std::ranges::mismatch(is, expected);
-        if (a != is.end()) {
-            const auto at = range.begin + static_cast<std::uint64_t>(a - is.begin());
-            found(fmt::format("the {} of {} hold {:02x} at 0x{:x}, not {:02x}", name, ledger_.module, *a, at.value, *b),
-                  at);
-        }
+        const auto at = range.begin + static_cast<std::uint64_t>(a - is.begin());
+        found(fmt::format("the {} of {} hold {:02x} at 0x{:x}, not {:02x}", name, ledger_.module, *a, at.value, *b), at);
         return {};
     }
 

@@ -77,16 +77,24 @@ void FakeTarget::add_pages(Va at, const Bytes& content, target::Protection prote
 }
 
 void FakeTarget::poke(Va at, ByteView bytes) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-        const Va byte = at + i;
-        pages_.at(page_of(byte)).bytes[byte - page_of(byte)] = bytes[i];
+    for (std::size_t done = 0; done < bytes.size();) {
+        const Va page = page_of(at + done);
+        const std::size_t offset = (at + done) - page;
+        const std::size_t piece = std::min<std::size_t>(kPage - offset, bytes.size() - done);
+        std::copy_n(bytes.data() + done, piece, pages_.at(page).bytes.data() + offset);
+        done += piece;
     }
 }
 
-Bytes FakeTarget::peek(Va at, std::uint64_t size) {
-    Bytes bytes;
-    for (std::uint64_t i = 0; i < size; ++i)
-        bytes.push_back(pages_.at(page_of(at + i)).bytes[(at + i) - page_of(at + i)]);
+Bytes FakeTarget::peek(Va at, std::uint64_t size) const {
+    Bytes bytes(static_cast<std::size_t>(size));
+    for (std::size_t done = 0; done < bytes.size();) {
+        const Va page = page_of(at + done);
+        const std::size_t offset = (at + done) - page;
+        const std::size_t piece = std::min<std::size_t>(kPage - offset, bytes.size() - done);
+        std::copy_n(pages_.at(page).bytes.data() + offset, piece, bytes.data() + done);
+        done += piece;
+    }
     return bytes;
 }
 

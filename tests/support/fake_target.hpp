@@ -60,7 +60,7 @@ class FakeTarget : public target::Target {
     bool has_workshop() const { return workshop_; }
     /// Unchecked access for arranging a test.
     void poke(Va at, ByteView bytes);
-    Bytes peek(Va at, std::uint64_t size);
+    Bytes peek(Va at, std::uint64_t size) const;
 
     std::uint64_t pid() const override { return 4711; }
     Machine machine() const override { return runs; }
