@@ -99,7 +99,13 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
     const auto ledger = std::ranges::find(ledgers, job.module.range, &Ledger::module_range);
     if (ledger != ledgers.end()) {
         job.before = *ledger;
-        SUTURE_TRY(known, check_sequence(package, *ledger, ledgers));
+        const auto sequence = check_sequence(package, *ledger, ledgers);
+        // Of a module that was unloaded and loaded again the ledger says what is true no more.
+        if (!sequence && sequence.error().code() == Code::already_applied)
+            SUTURE_CHECK(verify_ledger(target, *ledger));
+        if (!sequence)
+            return std::unexpected(sequence.error());
+        known = *sequence;
     }
     SUTURE_CHECK(check_minimum(manifest, job.before ? job.before->active : 0));
     // Before as much memory is taken as the process says.

@@ -28,3 +28,8 @@ for process in 1 2 3; do
     ! grep -q '"code": "module-not-loaded"' out || echo module-not-loaded >>seen
   done
 done
+# Whether an apply met a moment without the module is chance. This program never loads it.
+"$SUTURE_WINE" "$SUTURE_SCENARIO_PROGRAMS/stuck_baseline.exe" >stuck.txt 2>&1 </dev/null &
+pid=$!; pids="$pids $pid"
+wait_for 60 test -s stuck.txt || fail "the program does not start"
+refuses module-not-loaded "$package" --pid "$pid" --allow-unsigned
