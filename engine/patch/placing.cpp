@@ -33,22 +33,27 @@ Result<void> leave_unfit_sites(target::Target& target, Plan& plan) {
     return {};
 }
 
-/// Puts over `bytes`, which lie at `at`, what the sites that are placed have changed in them.
+/// Puts over `bytes`, which lie at `at`, what the sites that are placed have changed in them. `sites` ascend.
 void add_sites(Va at, Bytes& bytes, std::span<const SiteWrite> sites) {
-    for (const SiteWrite& write : sites)
-        for (std::size_t i = 0; i < write.after.size(); ++i)
-            if (VaRange{at, bytes.size()}.contains(write.at + i))
-                bytes[(write.at + i) - at] = write.after[i];
+    constexpr std::uint64_t kLongest = 16; // of one write
+    const Va from{at.value - std::min(at.value, kLongest)};
+    for (auto write = std::ranges::lower_bound(sites, from, {}, &SiteWrite::at);
+         write != sites.end() && write->at < at + bytes.size(); ++write)
+        for (std::size_t i = 0; i < write->after.size(); ++i)
+            if (VaRange{at, bytes.size()}.contains(write->at + i))
+                bytes[(write->at + i) - at] = write->after[i];
 }
 
 Result<std::vector<Expected>> expectations(target::Target& target, const Job& job) {
     std::vector<Expected> expected;
+    std::vector<SiteWrite> placed = job.plan.page_sites;
+    std::ranges::sort(placed, {}, &SiteWrite::at);
     const auto add = [&](Expected::What what, RvaRange range) {
         const auto bytes = job.snapshot->image().bytes_at(range.begin, range.size);
         if (!bytes)
             return;
         expected.push_back({what, job.module.range.begin + range.begin.value, bytes->copy(), {}});
-        add_sites(expected.back().at, expected.back().bytes, job.plan.page_sites);
+        add_sites(expected.back().at, expected.back().bytes, placed);
     };
     add(Expected::What::headers, {Rva{0}, std::min(job.snapshot->image().size_of_headers(), kPage)});
     for (const package::Replacement& function : job.package->manifest().functions)

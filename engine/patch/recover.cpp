@@ -72,10 +72,12 @@ Result<void> forbid(std::vector<Forbidden>& forbidden, const Task& task) {
 Result<void> check_prepared(target::Target& target, const Task& task) {
     SUTURE_TRY(const auto writes, task.writes());
     SUTURE_TRY(auto findings, find_differences(target, task.before));
+    std::vector<Va> sites;
+    std::ranges::transform(writes, std::back_inserter(sites), &SiteWrite::at);
+    std::ranges::sort(sites);
     // Sites may be there or not; each is looked at for itself.
-    std::erase_if(findings, [&](const Finding& finding) {
-        return std::ranges::find(writes, finding.at, &SiteWrite::at) != writes.end();
-    });
+    std::erase_if(findings,
+                  [&](const Finding& finding) { return std::ranges::binary_search(sites, finding.at); });
     if (findings.empty())
         return {};
     return fail(Error(Code::verification_failed, findings.front().what).in_image(task.before.module));
