@@ -14,6 +14,7 @@ namespace {
 
 using namespace pe::uwop;
 
+constexpr std::size_t kRegisters = 16;
 constexpr std::uint8_t kRsp = 4;
 /// rbx, rsp, rbp, rsi, rdi, r12 to r15: what a call preserves.
 constexpr std::uint32_t kPreserved = 0xf0f8;
@@ -28,7 +29,7 @@ using Failure = std::unexpected<std::string>;
 
 struct Registers {
     Va ip;
-    std::array<std::uint64_t, 16> values{};
+    std::array<std::uint64_t, kRegisters> values{};
     std::uint32_t known = 0xffff; ///< bit n: values[n] is right
 
     Va sp() const { return {values[kRsp]}; }
@@ -229,7 +230,7 @@ class UnwinderX64 : public Unwinder {
   public:
     explicit UnwinderX64(const target::ThreadState& thread) {
         registers_.ip = thread.ip;
-        registers_.values = thread.registers;
+        std::ranges::copy(std::span(thread.registers).first<kRegisters>(), registers_.values.begin());
         registers_.values[kRsp] = thread.sp.value;
         registers_.known = thread.volatile_registers ? 0xffffu : kPreserved;
     }

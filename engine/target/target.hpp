@@ -71,16 +71,20 @@ struct Remains {
     std::vector<VaRange> mapped;   ///< what map() and replace() made, ascending
 };
 
+/// General registers of the machine that has most.
+inline constexpr std::size_t kRegisters = 32;
+
 /// Registers of a stopped thread, on the side of the PE code: for a thread inside a system call of the platform, those
 /// with which the PE code will go on.
 struct ThreadState {
     std::uint64_t id = 0; ///< OS thread id
     Va ip;
     Va sp;
-    std::array<std::uint64_t, 16>
-        registers{}; ///< x64: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15 (unwind numbers)
-    VaRange stack;   ///< limits of the stack that holds `sp`; empty where unknown
-    /// False where only ip, sp and the callee-saved registers are right (inside a system call).
+    /// x64: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 … r15 (unwind numbers). Arm64: x0 … x30, as they are: x30 with
+    /// its signature. What is left over is zero.
+    std::array<std::uint64_t, kRegisters> registers{};
+    VaRange stack; ///< limits of the stack that holds `sp`; empty where unknown
+    /// False where only ip, sp, the callee-saved registers and the link register are right (inside a system call).
     bool volatile_registers = true;
     /// Further instruction pointers of this thread that count as "executing there" (the native side).
     std::vector<Va> other_ips;

@@ -115,7 +115,7 @@ class StackWalk : public testing::Test {
     Va top_;
     Va start_, dispatcher_;
     Va caller_sp_;
-    std::array<std::uint64_t, 16> registers_{};
+    std::array<std::uint64_t, target::kRegisters> registers_{};
 };
 
 TEST_F(StackWalk, EndsAtTheOutermostFunctionOfTheThread) {
