@@ -4,6 +4,7 @@
 #include "patchgen/diff/image_checks.hpp"
 #include "patchgen/diff/sites.hpp"
 #include "patchgen/diff/type_checks.hpp"
+#include "patchgen/program/counting.hpp"
 #include "patchgen/program/parallel.hpp"
 
 #include <fmt/format.h>
@@ -39,6 +40,7 @@ class Comparison {
             return std::move(result_);
         }
         compare_pairs();
+        compare_counted();
         spread_changes();
         count();
         result_.refusals = check_images(pairing_, contents_, changed_);
@@ -95,6 +97,53 @@ class Comparison {
                 changed_.emplace(b, u);
             diffs_.emplace_hint(diffs_.end(), edges[i], std::move(diff));
         }
+    }
+
+    /// Which texts belong to one table only the code tells that adds to an address. It is asked where what lies behind
+    /// differs, which is seldom.
+    void compare_counted() {
+        struct User {
+            std::map<Edge, FunctionDiff>::iterator diff;
+            std::size_t reference;
+            Contents::Node node;
+        };
+        const std::vector<bool> differs = contents_.may_differ_behind();
+        if (std::ranges::find(differs, true) == differs.end())
+            return;
+        std::vector<User> users;
+        for (auto at = diffs_.begin(); at != diffs_.end(); ++at) {
+            const Function& from = pairing_.old_function(at->first.first);
+            const Function& to = pairing_.new_function(at->first.second);
+            for (std::size_t i = 0; at->second.equal() && i < to.references.size(); ++i)
+                if (may_be_counted(from.references[i], to.references[i], differs))
+                    users.push_back(
+                        {at, i, contents_.ask({from.references[i].target, to.references[i].target, 0, false, true})});
+        }
+        contents_.settle();
+        for (const User& user : users) {
+            auto& [edge, diff] = *user.diff;
+            if (contents_.same(user.node) || !diff.equal())
+                continue;
+            const Function& function = pairing_.new_function(edge.second);
+            const Reference& reference = function.references[user.reference];
+            if (!program::counts_from(new_, function, reference,
+                                      Contents::countable_from(pairing_.updated, reference.target)))
+                continue;
+            diff.why = fmt::format("other data at +0x{:x}: behind {}, which it counts from", reference.instruction,
+                                   describe(pairing_.updated, reference.target));
+            changed_.insert(edge);
+        }
+    }
+
+    bool may_be_counted(const Reference& from, const Reference& to, const std::vector<bool>& differs) const {
+        if (!program::has_target(to.kind) || program::is_branch(to.kind) || to.use == Use::write ||
+            (to.use == Use::read && to.access_size != 0))
+            return false;
+        const program::DataObject* object = new_.data_at(to.target);
+        return object && differs[pairing_.updated.index_of(*object)] && old_.data_at(from.target) &&
+               Contents::countable_from(pairing_.updated, to.target) != 0 &&
+               pairing_.updated.at(to.target).kind == match::PlaceKind::data &&
+               pairing_.baseline.at(from.target).kind == match::PlaceKind::data;
     }
 
     /// Whatever leads into the middle of a changed function changes with it, directly or through data.

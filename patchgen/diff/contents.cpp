@@ -131,8 +131,25 @@ Contents::Extent Contents::extent_of(const match::Places& places, Rva at) {
     return {size, false, unnamed_behind(places, *object, at + size) == nullptr};
 }
 
+std::uint32_t Contents::countable_from(const match::Places& places, Rva at) {
+    const DataObject* object = places.program().data_at(at);
+    if (!object || object->size_known || object->writable)
+        return 0;
+    const auto size = static_cast<std::uint32_t>(interval_end(places, *object, at) - at.value);
+    if (!unnamed_behind(places, *object, at + size))
+        return 0;
+    const std::uint32_t text = text_size(places, *object, at);
+    return text != 0 ? text : size;
+}
+
 Contents::Node Contents::compare(Rva baseline, Rva updated, std::uint32_t size) {
     const Node result = ask({baseline, updated, size, false});
+    settle();
+    return result;
+}
+
+Contents::Node Contents::compare_counted(Rva baseline, Rva updated) {
+    const Node result = ask({baseline, updated, 0, false, true});
     settle();
     return result;
 }
@@ -154,6 +171,28 @@ bool Contents::same_pointers(Rva baseline_field, Rva updated_field) {
         nodes.push_back(ask(question));
     settle();
     return std::all_of(nodes.begin(), nodes.end(), [&](Node node) { return same(node); });
+}
+
+std::vector<bool> Contents::may_differ_behind() const {
+    const auto& places = pairing_.updated;
+    const auto data = places.program().data();
+    std::vector<bool> same(data.size());
+    std::vector<bool> differs(data.size());
+    for (const Entry& entry : nodes_) {
+        const DataObject* object = places.program().data_at(entry.question.updated);
+        if (!object || object->range.begin != entry.question.updated || entry.question.initial)
+            continue;
+        const std::uint32_t index = places.index_of(*object);
+        if (!entry.same)
+            differs[index] = true;
+        else if (entry.question.size == 0)
+            same[index] = true;
+    }
+    std::vector<bool> behind(data.size());
+    for (std::size_t i = data.size(); i-- > 1;)
+        behind[i - 1] = !data[i - 1].closed && data[i].range.begin.value == data[i - 1].range.end() &&
+                        may_go_on(places, data[i - 1], data[i]) && (behind[i] || differs[i] || !same[i]);
+    return behind;
 }
 
 Contents::Node Contents::ask(const Question& question) {
@@ -275,18 +314,7 @@ bool Contents::expand_address(Dependence& on, const Question& question) const {
     if (old_text != 0 && old_text == new_text) {
         if (!same_bytes(on, question.baseline, question.updated, old_text))
             return false;
-        // A string may be the first member of something: what is no text behind it goes with it. Where there are
-        // symbols, whatever is more than a literal has a name.
-        if (old_object.names.empty() && has_symbols(from) && has_symbols(to))
-            return true;
-        const Rva old_end{static_cast<std::uint32_t>(interval_end(from, old_object, question.baseline))};
-        const Rva new_end{static_cast<std::uint32_t>(interval_end(to, new_object, question.updated))};
-        const DataObject* old_next = unnamed_behind(from, old_object, old_end);
-        const DataObject* new_next = unnamed_behind(to, new_object, new_end);
-        if (old_next && new_next && old_end - question.baseline == new_end - question.updated &&
-            text_size(from, *old_next, old_end) == 0 && text_size(to, *new_next, new_end) == 0 &&
-            !pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
-            on.questions.push_back({old_end, new_end, 0, false});
+        go_on_behind_text(on, question);
         return true;
     }
     const auto old_size =
@@ -335,8 +363,27 @@ bool Contents::expand_address(Dependence& on, const Question& question) const {
     if (pointers_only(from, {question.baseline, shared}) && text_size(from, *old_next, old_end) != 0 &&
         text_size(to, *new_next, new_end) != 0)
         return true;
-    on.questions.push_back({old_end, new_end, 0, false});
+    on.questions.push_back({old_end, new_end, 0, false, question.counted});
     return true;
+}
+
+/// A string may be the first member of something: what is no text behind it goes with it. Where there are symbols,
+/// whatever is more than a literal has a name. What code counts from may be a table of texts.
+void Contents::go_on_behind_text(Dependence& on, const Question& question) const {
+    const auto& from = pairing_.baseline;
+    const auto& to = pairing_.updated;
+    const DataObject& old_object = *from.program().data_at(question.baseline);
+    const DataObject& new_object = *to.program().data_at(question.updated);
+    if (!question.counted && old_object.names.empty() && has_symbols(from) && has_symbols(to))
+        return;
+    const Rva old_end{static_cast<std::uint32_t>(interval_end(from, old_object, question.baseline))};
+    const Rva new_end{static_cast<std::uint32_t>(interval_end(to, new_object, question.updated))};
+    const DataObject* old_next = unnamed_behind(from, old_object, old_end);
+    const DataObject* new_next = unnamed_behind(to, new_object, new_end);
+    if (old_next && new_next && old_end - question.baseline == new_end - question.updated &&
+        (question.counted || (text_size(from, *old_next, old_end) == 0 && text_size(to, *new_next, new_end) == 0)) &&
+        !pairing_.data.contradicted(from.index_of(*old_next), to.index_of(*new_next)))
+        on.questions.push_back({old_end, new_end, 0, false, question.counted});
 }
 
 /// Nothing tells that the words of something stand for addresses, but all of them may: then equal ones must lead to the

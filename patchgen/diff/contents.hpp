@@ -27,6 +27,8 @@ class Contents {
     /// What a reference to data means. Addresses must lie in data objects of both images. `size` is that of a sized
     /// read, or 0 where the address is taken.
     Node compare(Rva baseline, Rva updated, std::uint32_t size);
+    /// Likewise where code counts from the address.
+    Node compare_counted(Rva baseline, Rva updated);
     bool same(Node node) const { return nodes_[node].same; }
     bool same(Rva baseline, Rva updated, std::uint32_t size) { return same(compare(baseline, updated, size)); }
     /// Initial content of a pair of objects, pointers followed, where both hold it: `size` bytes.
@@ -39,6 +41,7 @@ class Contents {
         Rva updated;
         std::uint32_t size = 0;
         bool initial = false;
+        bool counted = false; ///< code adds to the address: what lies behind a text may be more of the same table
 
         bool operator==(const Question&) const = default;
     };
@@ -56,6 +59,9 @@ class Contents {
                            Dependence& on) const {
         return same_word(on, baseline, updated);
     }
+    /// By object of the updated image: whether what follows, as far as it may be part of it, is not known to be the
+    /// same by what was compared until now. Nothing else needs a comparison that counts.
+    std::vector<bool> may_differ_behind() const;
     /// A node for a question whose answer is not needed yet; settle() answers all of them, side by side.
     Node ask(const Question& question);
     void settle();
@@ -69,6 +75,9 @@ class Contents {
         bool exact = false; ///< nothing behind it can belong to it
     };
     static Extent extent_of(const match::Places& places, Rva at);
+    /// Bytes of the text at `at` with its NUL, or as many as there are up to the next address: whoever gets further
+    /// from there counts. 0 where names or the linker say what belongs to it.
+    static std::uint32_t countable_from(const match::Places& places, Rva at);
     /// Whether the object `next`, right behind `before`, may be reached from an address in that: it has no name of its
     /// own, or nobody has its address, and `before` is nothing but an address, as where a table is used from before
     /// its begin.
@@ -95,7 +104,8 @@ class Contents {
             // An odd factor with bits all over: 2^64 divided by the golden ratio.
             constexpr std::uint64_t kFactor = 0x9e37'79b9'7f4a'7c15;
             const std::uint64_t places = std::uint64_t{question.baseline.value} << 32 | question.updated.value;
-            const std::uint64_t extent = std::uint64_t{question.size} << 1 | (question.initial ? 1 : 0);
+            const std::uint64_t extent =
+                std::uint64_t{question.size} << 2 | std::uint64_t{question.counted} << 1 | (question.initial ? 1 : 0);
             const std::uint64_t mixed = (places ^ extent * kFactor) * kFactor;
             return mixed ^ mixed >> 32;
         }
@@ -105,6 +115,7 @@ class Contents {
     void spread(const std::vector<Node>& unequal, std::size_t first);
     Expansion expand(const Question& question) const;
     bool expand_address(Dependence& on, const Question& question) const;
+    void go_on_behind_text(Dependence& on, const Question& question) const;
     /// `size` bytes at both addresses, pointers as children.
     bool same_bytes(Dependence& on, Rva baseline, Rva updated, std::uint32_t size) const;
     bool same_pointer(Dependence& on, Rva baseline, Rva updated) const;

@@ -2,6 +2,7 @@
 
 #include "patchgen/diff/function_diff.hpp"
 #include "patchgen/match/sections.hpp"
+#include "patchgen/program/counting.hpp"
 
 #include <fmt/format.h>
 
@@ -205,7 +206,21 @@ class Collector {
                 return ToData{table.at, reference.target - table.at};
         const std::uint32_t size =
             reference.use == Use::read || reference.use == Use::write ? reference.access_size : 0;
+        if (size == 0 && is_counted_from(function, reference))
+            return resolve_read_only(owner, reference.target, pairing_.updated.at(reference.target), 0, true);
         return resolve(owner, reference.target, reference.use, size);
+    }
+
+    bool is_counted_from(const Function& function, const Reference& reference) {
+        if (program::is_branch(reference.kind) || pairing_.updated.at(reference.target).kind != PlaceKind::data)
+            return false;
+        const std::uint32_t size = Contents::countable_from(pairing_.updated, reference.target);
+        if (size == 0)
+            return false;
+        const auto [known, fresh] = counted_.try_emplace({function.range.begin, reference.offset}, false);
+        if (fresh)
+            known->second = program::counts_from(new_, function, reference, size);
+        return known->second;
     }
 
     /// Where something of the updated image is when the package lies over the baseline.
@@ -345,12 +360,14 @@ class Collector {
         return last->range.end() - at.value;
     }
 
-    Destination resolve_read_only(const Owner& owner, Rva target, const Place& place, std::uint32_t size) {
+    /// `counted`: texts that follow may belong to it.
+    Destination resolve_read_only(const Owner& owner, Rva target, const Place& place, std::uint32_t size,
+                                  bool counted = false) {
         if (!copies_.contains(place.index))
-            if (const auto baseline = same_in_baseline(target, place, size))
+            if (const auto baseline = same_in_baseline(target, place, size, counted))
                 return ToBaseline{*baseline};
-        if (size == 0 && !copies_.contains(place.index))
-            copy_with_unnamed_tail(place.index, false);
+        if (size == 0 && (counted || !copies_.contains(place.index)))
+            copy_with_unnamed_tail(place.index, false, counted);
         else
             copy(place.index);
         // A read may reach over several objects.
@@ -367,18 +384,22 @@ class Collector {
     }
 
     /// A place in the baseline that holds the same for this use.
-    std::optional<Rva> same_in_baseline(Rva target, const Place& place, std::uint32_t size) {
+    std::optional<Rva> same_in_baseline(Rva target, const Place& place, std::uint32_t size, bool counted) {
+        const auto same = [&](Rva baseline) {
+            return contents_.same(baseline, target, size) &&
+                   (!counted || contents_.same(contents_.compare_counted(baseline, target)));
+        };
         const Counterpart& counterpart = pairing_.data.counterpart(place.index);
         if (counterpart.kind == Counterpart::Kind::paired) {
             const Rva baseline = counterpart.baseline + place.offset;
             if (pairing_.baseline.at(baseline).kind == PlaceKind::data && as_aligned(baseline, target, size) &&
-                contents_.same(baseline, target, size))
+                same(baseline))
                 return baseline;
         }
         for (const std::uint32_t candidate : pairing_.data.votes(place.index)) {
             const RvaRange range = old_.data()[candidate].range;
             if (place.offset < range.size && as_aligned(range.begin + place.offset, target, size) &&
-                contents_.same(range.begin + place.offset, target, size))
+                same(range.begin + place.offset))
                 return range.begin + place.offset;
         }
         return std::nullopt;
@@ -387,11 +408,11 @@ class Collector {
     void copy(std::uint32_t object) { grown_ |= copies_.copy(object); }
 
     /// Copies an object with the unnamed ones behind it, which may be parts of it.
-    void copy_with_unnamed_tail(std::uint32_t object, bool writable) {
+    void copy_with_unnamed_tail(std::uint32_t object, bool writable, bool counted = false) {
         copy(object);
         const auto data = new_.data();
         const Rva begin = data[object].range.begin;
-        if (Contents::extent_of(pairing_.updated, begin).exact)
+        if (!counted && Contents::extent_of(pairing_.updated, begin).exact)
             return;
         for (std::uint32_t i = object; i + 1 < data.size(); ++i) {
             const DataObject& next = data[i + 1];
@@ -401,7 +422,7 @@ class Collector {
                 (writable && pairing_.data.counterpart(i + 1).kind != Counterpart::Kind::fresh))
                 break;
             // Literals lie behind tables of pointers; behind anything else, text may be the last member.
-            const bool text = Contents::extent_of(pairing_.updated, next.range.begin).text;
+            const bool text = !counted && Contents::extent_of(pairing_.updated, next.range.begin).text;
             if (text && (new_.pointer_at(Rva{next.range.begin.value - 8}) ||
                          !pairing_.updated.words_in({Rva{next.range.begin.value - 4}, 4}).empty()))
                 break;
@@ -632,6 +653,8 @@ class Collector {
     std::vector<bool> is_emitted_;                                  ///< by updated index: the same for quick looks
     std::map<std::uint32_t, EmittedFunction> functions_;            ///< by updated index
     std::map<Rva, EmittedData> data_;
+    /// Whether code counts from what a reference leads to, by function and offset in it.
+    std::map<std::pair<Rva, std::uint32_t>, bool> counted_;
     std::set<Rva> too_long_; ///< copied data whose end was not found; what an earlier pass found stays true
     std::optional<std::vector<Rva>> taken_; ///< what is led to by more than reading it, ascending
     bool grown_ = false;

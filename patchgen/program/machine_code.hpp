@@ -99,6 +99,11 @@ class MachineCode {
     virtual std::vector<Reference> possible_references(const Stretch& stretch,
                                                        std::span<const std::uint32_t> instructions,
                                                        std::span<const Reference> known) const = 0;
+    /// True if code may add something to the address that the instruction at the offset `instruction` of a decoded
+    /// function takes, so that it gets behind the first `size` bytes there. `cases`: offsets that switches lead to.
+    virtual bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                             std::span<const std::uint32_t> cases, std::uint32_t instruction,
+                             std::uint32_t size) const = 0;
 };
 
 /// The code of a machine.

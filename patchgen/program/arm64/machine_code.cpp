@@ -1,5 +1,6 @@
 #include "patchgen/program/arm64/machine_code.hpp"
 
+#include "patchgen/program/arm64/counting.hpp"
 #include "patchgen/program/arm64/decode.hpp"
 #include "patchgen/program/arm64/register_flow.hpp"
 
@@ -121,6 +122,11 @@ class Code final : public MachineCode {
                     add(field->at - stretch.begin, ReferenceKind::absolute, Use::address,
                         static_cast<std::uint32_t>(*pointer - stretch.image_base.value));
         return found;
+    }
+
+    bool counts_from(const Stretch& stretch, std::span<const std::uint32_t>, std::span<const std::uint32_t> cases,
+                     std::uint32_t instruction, std::uint32_t size) const override {
+        return arm64::counts_from(stretch, cases, instruction, size);
     }
 };
 

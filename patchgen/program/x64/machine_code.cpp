@@ -1,5 +1,6 @@
 #include "patchgen/program/x64/machine_code.hpp"
 
+#include "patchgen/program/x64/counting.hpp"
 #include "patchgen/program/x64/operations.hpp"
 #include "patchgen/program/x64/register_flow.hpp"
 
@@ -58,6 +59,12 @@ class Code final : public MachineCode {
     std::vector<Reference> possible_references(const Stretch& stretch, std::span<const std::uint32_t> instructions,
                                                std::span<const Reference> known) const override {
         return x64::possible_references(stretch, instructions, known);
+    }
+
+    bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                     std::span<const std::uint32_t> cases, std::uint32_t instruction,
+                     std::uint32_t size) const override {
+        return x64::counts_from(stretch, instructions, cases, instruction, size);
     }
 };
 

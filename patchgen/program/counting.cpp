@@ -1,0 +1,73 @@
+#include "patchgen/program/counting.hpp"
+
+#include "patchgen/program/machine_code.hpp"
+
+#include <algorithm>
+
+namespace suture::program {
+
+bool Holders::has(std::uint8_t base, std::int64_t distance) const {
+    return std::ranges::find(on_stack, std::pair(base, distance)) != on_stack.end();
+}
+
+bool may_count(std::span<const Ways> ways, std::span<const std::uint32_t> cases, std::uint32_t first,
+               std::uint32_t registers, const CountingStep& step) {
+    std::vector<std::uint32_t> held(ways.size());
+    std::vector<bool> seen(ways.size());
+    std::vector<std::uint32_t> pending;
+    Holders now;
+    const auto lead_to = [&](std::uint32_t index, std::uint32_t by) {
+        if (index >= ways.size() || (seen[index] && (held[index] | by) == held[index]))
+            return;
+        seen[index] = true;
+        held[index] |= by;
+        pending.push_back(index);
+    };
+    const auto lead_on = [&](std::uint32_t index) {
+        if (ways[index].goes_on)
+            lead_to(index + 1, now.registers);
+        if (ways[index].jump != Ways::kNowhere)
+            lead_to(ways[index].jump, now.registers);
+        for (std::size_t i = 0; ways[index].by_table && i < cases.size(); ++i)
+            lead_to(cases[i], now.registers);
+    };
+    // A place on the stack that came to hold it may be read in code that has been passed.
+    for (std::size_t places = ~std::size_t{0}; places != now.on_stack.size();) {
+        places = now.on_stack.size();
+        seen.assign(ways.size(), false);
+        now.registers = registers;
+        lead_on(first);
+        while (!pending.empty()) {
+            const std::uint32_t index = pending.back();
+            pending.pop_back();
+            now.registers = held[index];
+            if (step(index, now))
+                return true;
+            if (now.registers != 0 || !now.on_stack.empty())
+                lead_on(index);
+        }
+    }
+    return false;
+}
+
+bool counts_from(const Program& program, const Function& function, const Reference& reference, std::uint32_t size) {
+    if (reference.use == Use::read && reference.access_size == 0)
+        return true;
+    if (reference.use != Use::address)
+        return false;
+    const auto bytes = program.image().bytes_at(function.range.begin, function.range.size);
+    if (!function.decoded || !bytes)
+        return true;
+    std::vector<std::uint32_t> cases;
+    for (const JumpTable& table : function.jump_tables)
+        for (const Rva target : table.targets)
+            if (function.range.contains(target))
+                cases.push_back(target - function.range.begin);
+    std::ranges::sort(cases);
+    cases.erase(std::unique(cases.begin(), cases.end()), cases.end());
+    const Stretch stretch{.begin = function.range.begin, .bytes = *bytes, .image_base = program.image().image_base()};
+    return machine_code(program.image().machine())
+        .counts_from(stretch, function.instructions, cases, reference.instruction, size);
+}
+
+} // namespace suture::program
