@@ -5,6 +5,7 @@
 #include "patchgen/diff/resources.hpp"
 #include "patchgen/diff/unreached.hpp"
 #include "patchgen/match/fingerprint.hpp"
+#include "patchgen/program/initialisers.hpp"
 #include "patchgen/program/x64/operations.hpp"
 
 #include <fmt/format.h>
@@ -300,11 +301,12 @@ class Checker {
     }
 
     /// Functions that a list of initialisers names.
-    static std::vector<Rva> pointers_in(const match::Places& places, RvaRange range) {
+    static std::vector<Rva> pointers_in(const match::Places& places, std::span<const RvaRange> ranges) {
         std::vector<Rva> result;
-        for (const pe::Relocation& field : places.relocations_in(range))
-            if (const auto target = places.program().pointer_at(field.at))
-                result.push_back(*target);
+        for (const RvaRange range : ranges)
+            for (const pe::Relocation& field : places.relocations_in(range))
+                if (const auto target = places.program().pointer_at(field.at))
+                    result.push_back(*target);
         return result;
     }
 
@@ -323,22 +325,20 @@ class Checker {
         return std::nullopt;
     }
 
-    void initialisers() {
-        for (const auto& [first, last] : kInitialisers) {
-            const auto before = between(old_, first, last);
-            const auto after = between(new_, first, last);
-            if (before || after)
-                compare_initialisers(before.value_or(RvaRange{}), after.value_or(RvaRange{}));
-        }
-        const pe::Section* before = old_.image().section_named(".CRT");
-        const pe::Section* after = new_.image().section_named(".CRT");
-        if (before || after)
-            compare_initialisers(before ? before->range : RvaRange{}, after ? after->range : RvaRange{});
+    /// All lists that names, sections, or code and form tell of: which one a function is in makes no difference.
+    static std::vector<RvaRange> lists_of(const program::Program& program) {
+        std::vector<RvaRange> lists = program::initialiser_lists_of(program);
+        for (const auto& [first, last] : kInitialisers)
+            if (const auto list = between(program, first, last))
+                lists.push_back(*list);
+        if (const pe::Section* section = program.image().section_named(".CRT"))
+            lists.push_back(section->range);
+        return lists;
     }
 
-    void compare_initialisers(RvaRange before, RvaRange after) {
-        const auto old_list = pointers_in(pairing_.baseline, before);
-        const auto new_list = pointers_in(pairing_.updated, after);
+    void initialisers() {
+        const auto old_list = pointers_in(pairing_.baseline, lists_of(old_));
+        const auto new_list = pointers_in(pairing_.updated, lists_of(new_));
         for (const Rva target : new_list)
             if (std::none_of(old_list.begin(), old_list.end(), [&](Rva other) { return same_code_at(other, target); }))
                 return refuse(Code::static_init_changed, target,
