@@ -5,6 +5,9 @@
 #   clang-hotpatch   the same, with a pad before each function and no 1-byte first instruction
 #   gcc              GCC MinGW-w64, COFF symbols in the image
 #
+# Programs are for the machine that Suture itself is built for. For Arm64 there is one variant, clang: GCC has no Windows
+# on Arm64, and any entry can be redirected there without a pad.
+#
 # All images are the same bytes in whatever directory they are built. `clang` images have a hash of their content as
 # TimeDateStamp, `gcc` images a date that depends on baseline or updated.
 
@@ -15,12 +18,27 @@ find_program(SUTURE_SAMPLES_GCC x86_64-w64-mingw32-gcc)
 find_program(SUTURE_SAMPLES_GXX x86_64-w64-mingw32-g++)
 mark_as_advanced(SUTURE_SAMPLES_CLANG SUTURE_SAMPLES_CLANGXX SUTURE_SAMPLES_LLD SUTURE_SAMPLES_GCC SUTURE_SAMPLES_GXX)
 
+set(SUTURE_SAMPLES_MACHINE x64)
+set(SUTURE_SAMPLES_COMPILE --target=x86_64-w64-mingw32)
+set(SUTURE_SAMPLES_LINK --target=x86_64-w64-mingw32)
+set(SUTURE_SAMPLES_IMPORTS "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  include(SutureArm64Windows)
+  set(SUTURE_SAMPLES_MACHINE arm64)
+  set(SUTURE_SAMPLES_COMPILE ${SUTURE_ARM64_WINDOWS_COMPILE})
+  set(SUTURE_SAMPLES_LINK ${SUTURE_ARM64_WINDOWS_LINK})
+  set(SUTURE_SAMPLES_IMPORTS suture_arm64_windows)
+endif()
+
 set(SUTURE_SAMPLE_VARIANTS "")
 # clang uses MinGW's headers and libraries, and so needs GCC's package too.
 if(SUTURE_SAMPLES_GXX AND SUTURE_SAMPLES_CLANGXX AND SUTURE_SAMPLES_LLD)
-  list(APPEND SUTURE_SAMPLE_VARIANTS clang clang-hotpatch)
+  list(APPEND SUTURE_SAMPLE_VARIANTS clang)
+  if(SUTURE_SAMPLES_MACHINE STREQUAL "x64")
+    list(APPEND SUTURE_SAMPLE_VARIANTS clang-hotpatch)
+  endif()
 endif()
-if(SUTURE_SAMPLES_GXX)
+if(SUTURE_SAMPLES_GXX AND SUTURE_SAMPLES_MACHINE STREQUAL "x64")
   list(APPEND SUTURE_SAMPLE_VARIANTS gcc)
 endif()
 if(NOT SUTURE_SAMPLE_VARIANTS)
@@ -72,8 +90,13 @@ function(suture_sample_image output_variable)
   else()
     list(APPEND link -static)
   endif()
-  # Programs and DLLs prefer the same base, so that a DLL is always relocated.
-  list(APPEND link -Wl,--image-base,0x180000000)
+  # Programs and DLLs prefer the same base, so that a DLL is always relocated. Where Wine relocates to there is no free
+  # memory within a branch of Arm64: there a DLL has a base of its own.
+  set(base 0x180000000)
+  if(SUTURE_SAMPLES_MACHINE STREQUAL "arm64" AND extension STREQUAL ".dll")
+    set(base 0x1a0000000)
+  endif()
+  list(APPEND link -Wl,--image-base,${base})
   if(extension STREQUAL ".dll")
     list(APPEND link -shared)
   else()
@@ -89,10 +112,10 @@ function(suture_sample_image output_variable)
   else()
     set(c_compiler ${SUTURE_SAMPLES_CLANG})
     set(cxx_compiler ${SUTURE_SAMPLES_CLANGXX})
-    list(APPEND compile --target=x86_64-w64-mingw32 -g -gcodeview -gno-codeview-command-line
+    list(APPEND compile ${SUTURE_SAMPLES_COMPILE} -g -gcodeview -gno-codeview-command-line
       -fdebug-compilation-dir=.)
     # /pdbsourcepath: the PDB's content, whose hash is the image's PDB GUID, holds no path of the build machine.
-    list(APPEND link --target=x86_64-w64-mingw32 -fuse-ld=${SUTURE_SAMPLES_LLD} -g -Wl,--pdb=${stem}.pdb
+    list(APPEND link ${SUTURE_SAMPLES_LINK} -fuse-ld=${SUTURE_SAMPLES_LLD} -g -Wl,--pdb=${stem}.pdb
       -Wl,-Xlink=/Brepro,-Xlink=/release,-Xlink=/pdbaltpath:${stem}.pdb,-Xlink=/pdbsourcepath:C:\\suture)
     list(APPEND images ${arg_OUTPUT_DIR}/${stem}.pdb)
     if(arg_VARIANT STREQUAL "clang-hotpatch")
@@ -143,7 +166,7 @@ function(suture_sample_image output_variable)
     COMMAND ${CMAKE_COMMAND} -E env ${environment}
       ${linker} ${link} ${object_names} ${link_with} ${libraries} -o ${arg_IMAGE}
     COMMAND ${CMAKE_COMMAND} -E copy ${image_names} ${arg_OUTPUT_DIR}
-    DEPENDS ${objects} ${arg_LINK_WITH}
+    DEPENDS ${objects} ${arg_LINK_WITH} ${SUTURE_SAMPLES_IMPORTS}
     WORKING_DIRECTORY ${object_dir}
     COMMENT "${arg_VARIANT}/${arg_VERSION}: linking ${arg_IMAGE}"
     COMMAND_EXPAND_LISTS VERBATIM)
@@ -184,7 +207,7 @@ function(suture_sample)
     if(arg_ANOTHER)
       set(another_json "\"${another}\"")
     endif()
-    string(CONCAT entry "{\"sample\": \"${arg_NAME}\", \"variant\": \"${variant}\", \"machine\": \"x64\", "
+    string(CONCAT entry "{\"sample\": \"${arg_NAME}\", \"variant\": \"${variant}\", \"machine\": \"${SUTURE_SAMPLES_MACHINE}\", "
       "\"symbols\": \"${symbols}\", \"image\": \"${arg_IMAGE}\", \"program\": \"${arg_PROGRAM}\", "
       "\"baseline\": \"${baseline}\", \"updated\": \"${updated}\", \"another\": ${another_json}, "
       "\"package\": \"${package}\"}")

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what Suture needs to build, test and run its samples on Debian 12.
+# Installs what Suture needs to build, test and run its samples on Debian 12; with --arm64 also what it needs to do so
+# for Arm64 on another machine.
 # Idempotent: silent when nothing is missing. Needs root (or sudo) only to install.
 set -euo pipefail
 
@@ -13,6 +14,10 @@ packages=(
   # samples: real PE programs, built by two compilers and run by Wine
   clang-19 lld-19 llvm-19 gcc-mingw-w64-x86-64 g++-mingw-w64-x86-64 wine64 libwine python3 openssl util-linux
   strace # kills injectors at chosen system calls
+)
+# The libraries for Arm64 are unpacked into a folder of their own, by cmake/arm64-root.sh.
+[ "${1:-}" != --arm64 ] || packages+=(
+  g++-aarch64-linux-gnu binutils qemu-user qemu-system-arm mmdebstrap debian-archive-keyring e2fsprogs cpio
 )
 
 missing=()

@@ -4,12 +4,16 @@
 #include "engine/core/byte_view.hpp"
 #include "engine/core/machine.hpp"
 #include "engine/target/target.hpp"
+#include "loader/linux/memory.hpp"
+
+#include <sys/types.h>
 
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 /// What differs between processors: registers, and the bytes that borrow a thread. One folder per processor implements
 /// it; host and target are always the same.
@@ -19,21 +23,27 @@ extern const Machine kMachine;
 /// e_machine of the host's own programs.
 extern const std::uint16_t kElfMachine;
 
-/// The general registers as PTRACE_GETREGSET NT_PRSTATUS gives them.
+/// The general registers as PTRACE_GETREGSET NT_PRSTATUS gives them, and what read_further() adds.
 struct Registers {
     std::array<std::uint64_t, 40> words{};
-    std::size_t size = 0; ///< bytes that are used
+    std::size_t size = 0; ///< bytes of the former, from the beginning on
 };
+/// Adds what is needed and not among the general registers, of a stopped thread. False if it is gone.
+bool read_further(pid_t tid, Registers& registers);
 
 Va ip_of(const Registers& registers);
 Va sp_of(const Registers& registers);
 /// Where PE code has its thread environment block; zero for a thread that has none.
-Va thread_block_of(const Registers& registers);
+Va thread_block_of(const Registers& registers, const Memory& memory);
 /// All of ThreadState that the registers tell.
 void take_registers(const Registers& from, target::ThreadState& to);
+/// Adds the registers that hold where PE code goes on while its thread is on its way to the Unix side or back.
+void take_return_registers(const Registers& from, std::vector<Va>& to);
 
 /// Bytes to read of the frame in which Wine's system call dispatcher keeps the PE side's registers.
-inline constexpr std::size_t kSyscallFrameSize = 0xb0;
+inline constexpr std::size_t kSyscallFrameSize = 0x120;
+/// Where the TEB says where that frame is, by version of Wine.
+extern const std::array<std::uint32_t, 2> kSyscallFrameOffsets;
 /// Fills `to` from that frame; returns the address of the frame of the call that a user callback interrupted, or zero.
 Va take_syscall_frame(std::span<const std::uint8_t, kSyscallFrameSize> frame, target::ThreadState& to);
 
@@ -99,7 +109,10 @@ Registers with_exit_code(const Registers& at_exit, int code);
 std::optional<Registers> with_exit(const Registers& stopped, ByteView before_ip, int code);
 /// Bytes before the instruction pointer that with_exit() needs.
 inline constexpr std::size_t kCallInstruction = 4;
-/// True if the kernel keeps the time that is left of an interrupted wait: make_frame() loses it, a batch does not.
+/// True if the kernel keeps the time that is left of an interrupted wait: make_frame() loses it, and where the kernel
+/// does not tell what it keeps, a batch does too.
 bool has_restart_block(const Registers& registers);
+/// False for a thread with registers in use that a frame or a batch would lose.
+bool may_be_borrowed(const Registers& registers);
 
 } // namespace suture::loader::arch

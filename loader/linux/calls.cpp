@@ -58,8 +58,8 @@ bool failed(std::int64_t result) {
 } // namespace
 
 std::optional<VaRange> RemoteCalls::free_stack(const StoppedThread& thread) const {
-    const auto block = read_thread_block(memory_, layout_, arch::thread_block_of(thread.registers));
-    if (!block)
+    const auto block = read_thread_block(memory_, layout_, arch::thread_block_of(thread.registers, memory_));
+    if (!block || !arch::may_be_borrowed(thread.registers))
         return std::nullopt;
     const Va sp = arch::sp_of(thread.registers);
     Va floor;
@@ -84,16 +84,19 @@ Result<void> RemoteCalls::find_gadgets() {
     constexpr std::uint64_t kMaxCode = std::uint64_t{64} << 20;
     const auto search = [&](auto wanted) {
         for (const MapEntry& entry : maps_) {
-            if (gadgets_.complete() || !entry.executable || entry.inode == 0 || entry.range.size > kMaxCode ||
-                !wanted(entry))
+            if (gadgets_.complete() || !entry.executable || entry.range.size > kMaxCode || !wanted(entry))
                 continue;
             Bytes code(static_cast<std::size_t>(entry.range.size));
             if (memory_.read(entry.range.begin, code))
                 arch::find_gadgets(code, entry.range.begin, gadgets_);
         }
     };
-    search([](const MapEntry& entry) { return entry.path.find("/libc.so") != std::string::npos; });
-    search([](const MapEntry& entry) { return entry.path.find(".so") != std::string::npos; });
+    const auto is_file = [](const MapEntry& entry, std::string_view part) {
+        return entry.inode != 0 && entry.path.find(part) != std::string::npos;
+    };
+    search([&](const MapEntry& entry) { return is_file(entry, "/libc.so"); });
+    search([](const MapEntry& entry) { return entry.path == "[vdso]"; });
+    search([&](const MapEntry& entry) { return is_file(entry, ".so"); });
     if (!gadgets_.complete())
         return fail(Code::target_map_failed,
                     fmt::format("process {} has no C library with the instructions that are needed", memory_.pid()));

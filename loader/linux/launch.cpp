@@ -48,11 +48,11 @@ Result<Launch> Launch::attach(pid_t pid) {
 
 /// At a system call. Looked at again after each exec(): the old addresses mean nothing then.
 bool Launch::is_loaded(const arch::Registers& registers) {
-    const Va block = arch::thread_block_of(registers);
-    if (block.value == 0)
-        return false;
     const auto memory = Memory::open(static_cast<std::uint64_t>(pid_));
     if (!memory)
+        return false;
+    const Va block = arch::thread_block_of(registers, *memory);
+    if (block.value == 0)
         return false;
     const auto peb = environment_block_of(*memory, block);
     if (!peb || !any_module_has_begun(*memory, *peb))

@@ -120,7 +120,7 @@ bool get_registers(pid_t tid, arch::Registers& registers) {
     if (!trace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &space))
         return false;
     registers.size = space.iov_len;
-    return true;
+    return arch::read_further(tid, registers);
 }
 
 bool set_registers(pid_t tid, const arch::Registers& registers) {

@@ -20,7 +20,6 @@ constexpr std::uint32_t kTebPrivate = 0x2f0;
 constexpr std::uint32_t kTebRead = 0x400;
 constexpr std::uint32_t kPebImageBase = 0x10;
 constexpr std::uint32_t kPebLoader = 0x18;
-constexpr std::array<std::uint32_t, 2> kFrameOffsets = {0x328, 0x378};
 constexpr std::uint64_t kPage = 0x1000;
 
 using Teb = std::array<std::uint8_t, kTebRead>;
@@ -58,7 +57,7 @@ bool calibrate(const Memory& memory, const std::vector<MapEntry>& maps, Va teb_a
     Teb teb;
     if (!memory.read(teb_at, teb))
         return false;
-    for (const std::uint32_t frame_offset : kFrameOffsets) {
+    for (const std::uint32_t frame_offset : arch::kSyscallFrameOffsets) {
         const std::uint64_t frame = word(teb, frame_offset);
         std::array<std::uint8_t, arch::kSyscallFrameSize> bytes;
         target::ThreadState state;
@@ -99,7 +98,8 @@ Result<WineProcess> find_wine_process(const Memory& memory, const std::vector<Ma
         return fail(Code::target_not_pe, fmt::format("process {} has not mapped Wine's ntdll.so", memory.pid()));
     WineProcess process;
     for (const MapEntry& entry : maps) {
-        if (entry.executable && lower_base_name(entry.path) == "ntdll.so")
+        const std::string name = lower_base_name(entry.path);
+        if (entry.executable && (name == "ntdll.so" || name.starts_with("libc.so")))
             process.layout.dispatcher.push_back(entry.range);
     }
     bool has_peb = false;
@@ -160,7 +160,7 @@ std::optional<target::ThreadState> thread_state(const Memory& memory, const Wine
     target::ThreadState state;
     state.id = tid;
     arch::take_registers(registers, state);
-    const auto block = read_thread_block(memory, layout, arch::thread_block_of(registers));
+    const auto block = read_thread_block(memory, layout, arch::thread_block_of(registers, memory));
     if (!block)
         return state; // a thread of the Unix side alone
     const Va ip = state.ip;
@@ -190,6 +190,7 @@ std::optional<target::ThreadState> thread_state(const Memory& memory, const Wine
     // Between both sides, or in a signal handler: whatever could be an instruction pointer, and all of the stack.
     state.volatile_registers = false;
     take_frames();
+    arch::take_return_registers(registers, state.other_ips);
     state.other_ips.push_back(state.ip);
     state.ip = ip;
     if (!block->stack.contains(sp)) {

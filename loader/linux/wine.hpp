@@ -12,9 +12,9 @@ namespace suture::loader {
 
 /// Where this Wine keeps in the thread environment block (TEB) what is its own; differs between versions.
 struct WineLayout {
-    std::uint32_t syscall_frame = 0x328; ///< Wine 8; 0x378 in Wine 10
+    std::uint32_t syscall_frame = arch::kSyscallFrameOffsets.front();
     std::uint32_t kernel_stack = 0x370;  ///< Wine 8
-    std::vector<VaRange> dispatcher;     ///< code of ntdll.so
+    std::vector<VaRange> dispatcher;     ///< code of ntdll.so, and of the C library, which that calls on the PE stack on Arm64
 };
 
 /// A process in which Wine runs a PE image.

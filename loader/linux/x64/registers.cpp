@@ -11,6 +11,7 @@ namespace suture::loader::arch {
 
 const Machine kMachine = Machine::x64;
 const std::uint16_t kElfMachine = EM_X86_64;
+const std::array<std::uint32_t, 2> kSyscallFrameOffsets = {0x328, 0x378}; // Wine 8, Wine 10
 
 namespace {
 
@@ -81,6 +82,14 @@ std::optional<Registers> with_exit(const Registers& stopped, ByteView before_ip,
     return wrapped(value);
 }
 
+bool read_further(pid_t, Registers&) {
+    return true;
+}
+
+bool may_be_borrowed(const Registers&) {
+    return true;
+}
+
 bool has_restart_block(const Registers& registers) {
     return restart_of(native(registers)) == Restart::block;
 }
@@ -93,7 +102,7 @@ Va sp_of(const Registers& registers) {
     return Va{native(registers).rsp};
 }
 
-Va thread_block_of(const Registers& registers) {
+Va thread_block_of(const Registers& registers, const Memory&) {
     return Va{native(registers).gs_base};
 }
 
@@ -109,6 +118,8 @@ void take_registers(const Registers& from, target::ThreadState& to) {
                     r.r8,  r.r9,  r.r10, r.r11, r.r12, r.r13, r.r14, r.r15};
     to.volatile_registers = true;
 }
+
+void take_return_registers(const Registers&, std::vector<Va>&) {}
 
 // struct syscall_frame of Wine's dlls/ntdll/unix/signal_x86_64.c.
 Va take_syscall_frame(std::span<const std::uint8_t, kSyscallFrameSize> frame, target::ThreadState& to) {

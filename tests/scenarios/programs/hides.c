@@ -9,7 +9,12 @@
 
 static LIST_ENTRY* load_order(void) {
     PEB* peb;
-    __asm__("movq %%gs:0x60, %0" : "=r"(peb));     /* TEB.ProcessEnvironmentBlock */
+    /* TEB.ProcessEnvironmentBlock */
+#ifdef __aarch64__
+    __asm__("ldr %0, [x18, #0x60]" : "=r"(peb));
+#else
+    __asm__("movq %%gs:0x60, %0" : "=r"(peb));
+#endif
     return &peb->Ldr->InMemoryOrderModuleList - 1; /* the one in load order */
 }
 

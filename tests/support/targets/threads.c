@@ -32,9 +32,44 @@ static void check(int holds) {
         InterlockedIncrement(&errors);
 }
 
-// Fills all registers but rsp, spins, and returns the number of those that changed. 128 bytes below rsp are left alone:
-// PE code has no red zone, but a borrowed thread must not touch them either way.
+// Fills all registers but the stack pointer, spins, and returns the number of those that changed. 128 bytes below it
+// are left alone: PE code has no red zone, but a borrowed thread must not touch them either way.
 int hold_registers(uint32_t spins);
+#ifdef __aarch64__
+__asm__(".text\n"
+        ".globl hold_registers\n"
+        "hold_registers:\n"
+        "  stp x29, x30, [sp, #-160]!\n stp x19, x20, [sp, #16]\n stp x21, x22, [sp, #32]\n stp x23, x24, [sp, #48]\n"
+        "  stp x25, x26, [sp, #64]\n stp x27, x28, [sp, #80]\n stp d8, d9, [sp, #96]\n stp d10, d11, [sp, #112]\n"
+        "  stp d12, d13, [sp, #128]\n stp d14, d15, [sp, #144]\n"
+        "  mov w1, #0x1001\n dup v0.2d, x1\n dup v8.2d, x1\n dup v15.2d, x1\n dup v31.2d, x1\n"
+        "  mov x1, #1\n mov x2, #2\n mov x3, #3\n mov x4, #4\n mov x5, #5\n mov x6, #6\n mov x7, #7\n mov x8, #8\n"
+        "  mov x9, #9\n mov x10, #10\n mov x11, #11\n mov x12, #12\n mov x13, #13\n mov x14, #14\n mov x15, #15\n"
+        "  mov x16, #16\n mov x17, #17\n mov x19, #19\n mov x20, #20\n mov x21, #21\n mov x22, #22\n mov x23, #23\n"
+        "  mov x24, #24\n mov x25, #25\n mov x26, #26\n mov x27, #27\n mov x28, #28\n mov x29, #29\n mov x30, #30\n"
+        "  cmp xzr, xzr\n" // carry: neither of the next two changes it
+        "1: sub w0, w0, #1\n b.cc 2f\n cbnz w0, 1b\n"
+        // A sum of multiples, so that two that were exchanged show too.
+        "  mov x0, x30\n"
+        "  add x0, x0, x1, lsl #1\n add x0, x0, x2\n add x0, x0, x3, lsl #1\n add x0, x0, x4\n add x0, x0, x5, lsl #1\n"
+        "  add x0, x0, x6\n add x0, x0, x7, lsl #1\n add x0, x0, x8\n add x0, x0, x9, lsl #1\n add x0, x0, x10\n"
+        "  add x0, x0, x11, lsl #1\n add x0, x0, x12\n add x0, x0, x13, lsl #1\n add x0, x0, x14\n"
+        "  add x0, x0, x15, lsl #1\n add x0, x0, x16\n add x0, x0, x17, lsl #1\n add x0, x0, x19, lsl #1\n"
+        "  add x0, x0, x20\n add x0, x0, x21, lsl #1\n add x0, x0, x22\n add x0, x0, x23, lsl #1\n add x0, x0, x24\n"
+        "  add x0, x0, x25, lsl #1\n add x0, x0, x26\n add x0, x0, x27, lsl #1\n add x0, x0, x28\n"
+        "  add x0, x0, x29, lsl #1\n"
+        "  sub x0, x0, #672\n"
+        "  eor v0.16b, v0.16b, v31.16b\n eor v8.16b, v8.16b, v15.16b\n orr v0.16b, v0.16b, v8.16b\n"
+        "  umov x1, v0.d[0]\n orr x0, x0, x1\n umov x1, v0.d[1]\n orr x0, x0, x1\n"
+        "  umov x1, v15.d[1]\n sub x1, x1, #1, lsl #12\n sub x1, x1, #1\n orr x0, x0, x1\n"
+        "  umov x1, v31.d[0]\n sub x1, x1, #1, lsl #12\n sub x1, x1, #1\n orr x0, x0, x1\n"
+        "  b 3f\n"
+        "2: mov x0, #1\n"
+        "3: ldp x19, x20, [sp, #16]\n ldp x21, x22, [sp, #32]\n ldp x23, x24, [sp, #48]\n ldp x25, x26, [sp, #64]\n"
+        "  ldp x27, x28, [sp, #80]\n ldp d8, d9, [sp, #96]\n ldp d10, d11, [sp, #112]\n ldp d12, d13, [sp, #128]\n"
+        "  ldp d14, d15, [sp, #144]\n ldp x29, x30, [sp], #160\n"
+        "  cmp x0, #0\n cset w0, ne\n ret\n");
+#else
 __asm__(".text\n"
         ".globl hold_registers\n"
         "hold_registers:\n"
@@ -60,6 +95,7 @@ __asm__(".text\n"
         "  movups xmm14, [rsp+128]\n movups xmm15, [rsp+144]\n"
         "  add rsp, 168\n"
         "  pop r15\n pop r14\n pop r13\n pop r12\n pop rdi\n pop rsi\n pop rbp\n pop rbx\n ret\n");
+#endif
 
 static uint32_t sum(uint32_t depth, uint32_t seed) {
     volatile uint32_t local[16];
