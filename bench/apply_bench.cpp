@@ -73,6 +73,7 @@ void apply(benchmark::State& state, patch::Consistency consistency) {
     }
     std::vector<double> bare, prepare, pause, commit, rollback;
     for (auto _ : state) {
+        (*target)->wait(std::chrono::milliseconds(2));
         auto stop = (*target)->stop();
         if (!stop || !(*stop)->resume()) {
             state.SkipWithError("the process cannot be stopped");
@@ -100,9 +101,21 @@ void apply(benchmark::State& state, patch::Consistency consistency) {
     state.counters["rollback_pause_us"] = median(rollback);
 }
 BENCHMARK_CAPTURE(apply, quiescent, patch::Consistency::quiescent)
-    ->Arg(1)->Arg(8)->Arg(64)->Arg(256)->Iterations(50)->UseManualTime()->Unit(benchmark::kMicrosecond);
+    ->Arg(1)
+    ->Arg(8)
+    ->Arg(64)
+    ->Arg(256)
+    ->Iterations(50)
+    ->UseManualTime()
+    ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(apply, none, patch::Consistency::none)
-    ->Arg(1)->Arg(8)->Arg(64)->Arg(256)->Iterations(50)->UseManualTime()->Unit(benchmark::kMicrosecond);
+    ->Arg(1)
+    ->Arg(8)
+    ->Arg(64)
+    ->Arg(256)
+    ->Iterations(50)
+    ->UseManualTime()
+    ->Unit(benchmark::kMicrosecond);
 
 } // namespace
 

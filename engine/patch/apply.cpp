@@ -110,10 +110,10 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
     SUTURE_CHECK(check_minimum(manifest, job.before ? job.before->active : 0));
     // Before as much memory is taken as the process says.
     if (pages_up(job.module.range.size) != pages_up(manifest.baseline.size_of_image))
-        return fail(Error(Code::identity_header_differs,
-                          fmt::format("it is loaded with 0x{:x} bytes, the baseline has 0x{:x}", job.module.range.size,
-                                      manifest.baseline.size_of_image))
-                        .in_image(job.module.name));
+        return fail(
+            Error(Code::identity_header_differs, fmt::format("it is loaded with 0x{:x} bytes, the baseline has 0x{:x}",
+                                                             job.module.range.size, manifest.baseline.size_of_image))
+                .in_image(job.module.name));
     SUTURE_TRY(job.snapshot, Snapshot::take(target, job.module));
     SUTURE_CHECK(check_identity(target, manifest, *job.snapshot, job.before ? &*job.before : nullptr));
     if (job.before)
@@ -168,8 +168,8 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
             SUTURE_CHECK(check_expected(target, job));
         return {};
     };
-    const auto commit_now = [&]() -> Result<void> {
-        auto done = commit(target, jobs, report);
+    const auto commit_now = [&](target::Stop* stop) -> Result<void> {
+        auto done = commit(target, stop, jobs, report);
         committed = done.has_value();
         return done;
     };
@@ -198,13 +198,13 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
             for (const Job& job : jobs)
                 if (auto carried = carry_over(target, stop, job.state); !carried)
                     return fail(in_module(std::move(carried).error(), job));
-            return quiescent || state ? commit_now() : Result<void>();
+            return quiescent || state ? commit_now(&stop) : Result<void>();
         };
         SUTURE_CHECK(when_quiet(target, map, forbidden, deadline, report, in_stop));
     } else {
         SUTURE_CHECK(check_all());
     }
-    return quiescent || state ? Result<void>() : commit_now();
+    return quiescent || state ? seal(target, jobs) : commit_now(nullptr);
 }
 
 } // namespace

@@ -34,6 +34,7 @@ struct Job {
     bool commit_begun = false;      ///< the commit may be in force
     std::vector<Expected> expected; ///< as it must be found right before the commit
     std::unique_ptr<target::Staged> commit;
+    bool commit_written = false; ///< by one write, and not yet by the pages that nobody can change
 };
 
 /// The error with the job's module, where it names none.
@@ -53,7 +54,11 @@ Result<void> check_expected(target::Target& target, const Job& job);
 /// Writes the remaining sites of all jobs, while the target is stopped; if it fails, none is written.
 Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<Job> jobs);
 
-/// Commits all jobs; if it fails, none is committed. Errors: needs_recover, where even that failed.
-Result<void> commit(target::Target& target, std::span<Job> jobs, Report& report);
+/// Commits all jobs; if it fails, none is committed. `stop` is null while threads run. Errors: needs_recover, where
+/// even that failed.
+Result<void> commit(target::Target& target, target::Stop* stop, std::span<Job> jobs, Report& report);
+
+/// Puts sealed pages in place of those that a commit wrote to, with the same content, threads running.
+Result<void> seal(target::Target& target, std::span<Job> jobs);
 
 } // namespace suture::patch

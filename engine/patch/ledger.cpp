@@ -28,7 +28,7 @@ constexpr std::size_t kMaxParts = kMaxLedgers;
 // Of one update, that room is reserved for.
 constexpr std::size_t kPartsReserved = 32;
 constexpr std::uint32_t kMagic = 0x474c'5553; // "SULG"
-constexpr std::uint32_t kFormat = 3;
+constexpr std::uint32_t kFormat = 4;
 
 class Writer {
   public:
@@ -121,6 +121,19 @@ class Reader {
     std::size_t at_ = 0;
     bool ok_ = true;
 };
+
+/// Phase, version in force, and a check that they were written for this very record.
+std::uint64_t state_of(Phase phase, std::uint32_t active, const Digest& record) {
+    Writer out;
+    out.number(active);
+    out.number(static_cast<std::uint8_t>(phase));
+    out.bytes(record.bytes);
+    const Digest digest = digest_of(out.so_far());
+    std::uint64_t state = active | std::uint64_t{static_cast<std::uint8_t>(phase)} << 32;
+    for (std::size_t i = 0; i < 3; ++i)
+        state |= std::uint64_t{digest.bytes[i]} << (40 + 8 * i);
+    return state;
+}
 
 void write_function(Writer& out, const LedgerFunction& function) {
     out.number(static_cast<std::uint8_t>(function.site.kind));
@@ -325,8 +338,6 @@ Bytes serialize(const Ledger& ledger) {
         out.number(section.range.size);
         out.bytes(section.digest.bytes);
     }
-    out.number(static_cast<std::uint8_t>(ledger.phase));
-    out.number(ledger.active);
     write_update(out, ledger.update);
     out.number(static_cast<std::uint32_t>(ledger.functions.size()));
     for (const LedgerFunction& function : ledger.functions)
@@ -336,12 +347,16 @@ Bytes serialize(const Ledger& ledger) {
         write_version(out, version);
     const Digest digest = digest_of(out.so_far());
     out.bytes(digest.bytes);
-    return std::move(out).take();
+    Writer whole;
+    whole.number(state_of(ledger.phase, ledger.active, digest));
+    whole.bytes(out.so_far());
+    return std::move(whole).take();
 }
 
 Result<Ledger> parse_ledger(ByteView bytes) {
     Reader in(bytes);
     Ledger ledger;
+    const auto state = in.number<std::uint64_t>();
     in.require(in.number<std::uint32_t>() == kMagic);
     in.require(in.number<std::uint32_t>() == kFormat);
     if (!in.ok())
@@ -374,13 +389,13 @@ Result<Ledger> parse_ledger(ByteView bytes) {
         section.range.size = in.number<std::uint32_t>();
         section.digest = in.digest();
     }
-    const auto phase = in.number<std::uint8_t>();
+    const auto phase = static_cast<std::uint8_t>(state >> 32);
     in.require(phase >= static_cast<std::uint8_t>(Phase::preparing) &&
                phase <= static_cast<std::uint8_t>(Phase::removing));
     ledger.phase = static_cast<Phase>(phase);
-    ledger.active = in.number<std::uint32_t>();
+    ledger.active = static_cast<std::uint32_t>(state);
     ledger.update = read_update(in);
-    const auto functions = in.count<std::uint32_t>(in.ok() ? ledger.block.slots() - 1 : 0);
+    const auto functions = in.count<std::uint32_t>(in.ok() ? ledger.block.max_functions() : 0);
     for (std::size_t i = 0; i < functions && in.ok(); ++i)
         ledger.functions.push_back(read_function(in));
     const auto versions = in.count<std::uint16_t>(kMaxVersions);
@@ -390,7 +405,8 @@ Result<Ledger> parse_ledger(ByteView bytes) {
     const Digest digest = in.digest();
     if (!in.ok())
         return fail(Code::ledger_damaged, fmt::format("a field before offset {} is out of bounds", covered));
-    if (digest != digest_of(*bytes.slice(0, covered)))
+    if (digest != digest_of(*bytes.slice(kLedgerState, covered - kLedgerState)) ||
+        state != state_of(ledger.phase, ledger.active, digest))
         return fail(Code::ledger_damaged, "its digest does not match its content");
     const auto ascending = [](const auto& list, auto key) {
         return std::ranges::adjacent_find(list, std::ranges::greater_equal{}, key) == list.end();
@@ -406,8 +422,8 @@ Result<Ledger> parse_ledger(ByteView bytes) {
 
 Result<Bytes> committed_bytes(const Ledger& ledger) {
     const Bytes record = serialize(ledger);
-    if (ledger.functions.size() >= ledger.block.slots() || record.size() > ledger.block.ledger().size ||
-        ledger.update.parts.size() > kMaxParts)
+    if (ledger.functions.size() > ledger.block.max_functions() ||
+        record.size() - kLedgerState > ledger.block.ledger().size || ledger.update.parts.size() > kMaxParts)
         return fail(
             Error(Code::block_full, fmt::format("{} functions in {} versions need {} bytes of ledger, {} are reserved",
                                                 ledger.functions.size(), ledger.versions.size(), record.size(),
@@ -420,13 +436,13 @@ Result<Bytes> committed_bytes(const Ledger& ledger) {
     put_cell(0, block_mark(ledger.block.stub_pages));
     for (std::size_t i = 0; i < ledger.functions.size(); ++i)
         put_cell(i + 1, ledger.destination(i, ledger.active).value);
-    std::ranges::copy(record, bytes.begin() + static_cast<std::ptrdiff_t>(ledger.block.cells().size));
+    std::ranges::copy(record, bytes.begin() + static_cast<std::ptrdiff_t>(ledger.block.cells().size - kLedgerState));
     return bytes;
 }
 
 std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size_t sections, std::size_t retired,
                           std::size_t globals) {
-    constexpr std::uint64_t kFixed = 135 + kMaxModule + kPartsReserved * 12;
+    constexpr std::uint64_t kFixed = 130 + kMaxModule + kPartsReserved * 12;
     constexpr std::uint64_t kPerSection = 24;
     constexpr std::uint64_t kPerFunction = 21 + 2 + kMaxEntryBytes + 2 + kMaxPadBytes;
     constexpr std::uint64_t kPerGlobal = 26 + kMaxGlobalName;
@@ -452,7 +468,8 @@ Result<std::vector<Ledger>> find_ledgers(target::Target& target) {
             continue;
         const std::uint64_t room =
             std::min<std::uint64_t>(region.range.size - cells, std::uint64_t{Block::kMaxLedgerPages} * kPage);
-        SUTURE_TRY(const Bytes bytes, target::read_bytes(target, region.range.begin + cells, room));
+        SUTURE_TRY(const Bytes bytes,
+                   target::read_bytes(target, region.range.begin + (cells - kLedgerState), room + kLedgerState));
         auto ledger = parse_ledger(bytes);
         const bool in_place =
             ledger && ledger->block.cells().begin == region.range.begin && ledger->block.stub_pages == stub_pages;

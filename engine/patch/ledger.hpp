@@ -114,7 +114,11 @@ struct Ledger {
     Va continuation(std::size_t index) const;
 };
 
-/// The ledger's bytes; they end with the XXH3-128 of what is before. Layout: docs/architecture.md, "The ledger".
+/// Of a ledger's bytes, the first: what changes when another version comes into force, and nothing else then.
+inline constexpr std::size_t kLedgerState = 8;
+
+/// The ledger's bytes, from block.ledger_bytes() on: first the state, kLedgerState bytes; last the XXH3-128 of what is
+/// between. Layout: docs/architecture.md, "The ledger".
 Bytes serialize(const Ledger& ledger);
 
 /// Reads bytes from a target, which are not trusted: `bytes` starts with a ledger, zeros may follow.

@@ -177,12 +177,23 @@ Result<void> check_sites_apart(const Ledger& ledger) {
     return {};
 }
 
+/// What turns `before` into `after`, both content of the pages from `begin` on, if that lies in one page.
+std::optional<CommitWrite> write_between(Va begin, const Bytes& before, const Bytes& after) {
+    const auto [first, other] = std::ranges::mismatch(before, after);
+    const auto from = static_cast<std::size_t>(first - before.begin());
+    const std::size_t page_end = std::min<std::size_t>(pages_up(from + 1), before.size());
+    if (first == before.end() || !std::equal(before.begin() + static_cast<std::ptrdiff_t>(page_end), before.end(),
+                                             after.begin() + static_cast<std::ptrdiff_t>(page_end)))
+        return std::nullopt;
+    return CommitWrite{begin + from, Bytes(other, after.begin() + static_cast<std::ptrdiff_t>(page_end))};
+}
+
 } // namespace
 
 Result<Block> block_for(const package::Manifest& manifest) {
     const std::size_t functions = manifest.functions.size() * 2 + 16;
     Block block;
-    block.stub_pages = static_cast<std::uint32_t>(functions / Block::kStubsPerPage + 1);
+    block.stub_pages = static_cast<std::uint32_t>((functions + 1) / Block::kStubsPerPage + 1);
     block.ledger_pages =
         static_cast<std::uint32_t>(pages_up(ledger_size(functions, kVersionsReserved, manifest.sections.size(),
                                                         manifest.retired.size(), manifest.globals.size())) /
@@ -270,9 +281,15 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
     SUTURE_TRY(Bytes cells, committed_bytes(plan.prepared));
     SUTURE_TRY(Bytes stubs, stub_bytes(plan.prepared));
     SUTURE_TRY(Bytes continuations, continuation_bytes(plan.prepared));
+    plan.committed = plan.prepared;
+    plan.committed.phase = Phase::live;
+    SUTURE_TRY(plan.commit, commit_of(plan.committed, manifest.sequence));
+    if (!ledger)
+        plan.commit_write = write_between(block.committed().begin, cells, plan.commit.content);
     // A stub must exist before a cell behind it is used, and the ledger before anything it must tell of.
     auto& block_pages = ledger ? plan.replacements : plan.mappings;
-    block_pages.push_back({block.committed(), std::move(cells), target::Protection::read});
+    block_pages.push_back({block.committed(), std::move(cells), target::Protection::read,
+                           plan.commit_write ? target::Backing::copy_on_write : target::Backing::sealed});
     if (!ledger || plan.prepared.functions.size() > known) {
         block_pages.push_back({block.stubs(), std::move(stubs), target::Protection::read_execute});
         block_pages.push_back({block.continuations(), std::move(continuations), target::Protection::read_execute});
@@ -284,9 +301,6 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
         const bool running = plan.prepared.functions[i].site.needs_no_stop();
         std::ranges::move(writes, std::back_inserter(running ? plan.page_sites : plan.sites));
     }
-    plan.committed = plan.prepared;
-    plan.committed.phase = Phase::live;
-    SUTURE_TRY(plan.commit, commit_of(plan.committed, manifest.sequence));
     return plan;
 }
 

@@ -26,6 +26,12 @@ struct ResolvedImport {
     Va address;
 };
 
+/// Bytes of one page that a commit changes.
+struct CommitWrite {
+    Va at;
+    Bytes bytes;
+};
+
 /// Everything that applying a package to a module does, in the order in which it is done.
 struct Plan {
     /// 1. Fresh pages; the block first: once it is there, its ledger tells of all the rest.
@@ -38,6 +44,8 @@ struct Plan {
     std::vector<SiteWrite> sites;
     /// 3. The commit: one operation that puts the new cells and the new ledger in force.
     target::Mapping commit;
+    /// 3b. The same as one write, where all that changes lies in one page of a fresh block.
+    std::optional<CommitWrite> commit_write;
 
     Ledger prepared;  ///< as written in step 1: phase `preparing`
     Ledger committed; ///< as written in step 3: phase `live`

@@ -11,7 +11,6 @@ namespace suture::patch {
 
 namespace {
 
-constexpr std::uint64_t kReadPiece = 256 * 1024;
 constexpr std::uint64_t kWord = 8;
 constexpr std::uint64_t kAddressBits = (std::uint64_t{1} << 48) - 1;
 
@@ -79,26 +78,28 @@ std::vector<std::string> lines_of(CodeMap& map, const Walk& walk) {
     return lines;
 }
 
-/// Looks at one thread after the other, with one buffer for their stacks.
-class Examiner {
-  public:
-    Examiner(target::Target& target, std::span<const Forbidden> forbidden, CodeMap& map)
-        : target_(target), lookup_(forbidden), map_(map) {}
+} // namespace
 
-    Result<std::optional<Busy>> examine(const target::ThreadState& thread) {
+/// Looks at one thread after the other.
+class BusySearch::Examiner {
+  public:
+    Examiner(Machine machine, std::span<const Forbidden> forbidden, CodeMap& map)
+        : machine_(machine), lookup_(forbidden), map_(map) {}
+
+    /// `stack` is nothing where it could not be read.
+    std::optional<Busy> examine(const target::ThreadState& thread, const std::optional<StackView>& stack) const {
         for (const Va ip : thread.other_ips)
             if (const Forbidden* found = lookup_.find(ip))
                 return busy(thread, found, Busy::How::executing, ip, thread.sp);
 
-        SUTURE_TRY(const bool readable, read_stack(thread));
-        if (!readable) {
+        if (!stack) {
             if (const Forbidden* found = lookup_.find(thread.ip))
                 return busy(thread, found, Busy::How::executing, thread.ip, thread.sp);
             return unexamined(thread);
         }
-        if (nothing_to_find(thread))
+        if (nothing_to_find(thread, *stack))
             return std::nullopt;
-        const Walk walk = walk_stack(target_.machine(), map_, thread, stack_);
+        const Walk walk = walk_stack(machine_, map_, thread, *stack);
         for (const Frame& frame : walk.frames)
             if (const Forbidden* found = lookup_.find(frame)) {
                 const bool executing = frame.arrival == Arrival::executing;
@@ -107,7 +108,7 @@ class Examiner {
                 result.frames = lines_of(map_, walk);
                 return result;
             }
-        return walk.complete ? std::nullopt : scan(thread, walk);
+        return walk.complete ? std::nullopt : scan(thread, *stack, walk);
     }
 
   private:
@@ -115,7 +116,7 @@ class Examiner {
         return {.thread = thread.id, .name = found->name, .how = how, .at = at, .stack_slot = slot, .frames = {}};
     }
 
-    Busy unexamined(const target::ThreadState& thread) {
+    Busy unexamined(const target::ThreadState& thread) const {
         return {.thread = thread.id,
                 .name = {},
                 .how = Busy::How::unexamined,
@@ -124,45 +125,23 @@ class Examiner {
                 .frames = {map_.describe(thread.ip)}};
     }
 
-    /// Copies the part of the stack in use to `stack_`; false if that cannot be done.
-    Result<bool> read_stack(const target::ThreadState& thread) {
-        const Va begin{thread.sp.value & ~(kWord - 1)};
-        // At the very end nothing is in use yet.
-        if (!thread.stack.contains(begin) && begin != thread.stack.end())
-            return false;
-        const std::uint64_t size = thread.stack.end() - begin;
-        if (size > kMaxLiveStack)
-            return false;
-        if (buffer_.size() < size)
-            buffer_.resize(size);
-        for (std::uint64_t at = 0; at < size; at += kReadPiece) {
-            const std::uint64_t piece = std::min(kReadPiece, size - at);
-            const auto read = target_.read(begin + at, std::span(buffer_).subspan(at, piece));
-            if (!read && read.error().code() == Code::target_read_failed)
-                return false;
-            SUTURE_CHECK(read);
-        }
-        stack_ = {begin, ByteView(buffer_.data(), size)};
-        return true;
-    }
-
     /// True if neither a register nor a word of the stack could be an address in forbidden code: then no walk, which
     /// takes all addresses from these, would find one. Threads wait for this.
-    bool nothing_to_find(const target::ThreadState& thread) const {
+    bool nothing_to_find(const target::ThreadState& thread, const StackView& stack) const {
         const auto may_find = [&](std::uint64_t word) { return lookup_.may_find(word); };
         if (thread.sp.value % kWord != 0 || may_find(thread.ip.value) ||
             std::ranges::any_of(thread.registers, may_find))
             return false;
-        const ByteView bytes = stack_.bytes;
+        const ByteView bytes = stack.bytes;
         for (std::size_t at = 0; at + kWord <= bytes.size(); at += kWord)
             if (may_find(*bytes.read<std::uint64_t>(at)))
                 return false;
         return true;
     }
 
-    std::optional<Busy> scan(const target::ThreadState& thread, const Walk& walk) {
-        for (Va at{(walk.scanned_from.value + kWord - 1) & ~(kWord - 1)}; at < stack_.end(); at = at + kWord) {
-            const auto word = stack_.word(at);
+    std::optional<Busy> scan(const target::ThreadState& thread, const StackView& stack, const Walk& walk) const {
+        for (Va at{(walk.scanned_from.value + kWord - 1) & ~(kWord - 1)}; at < stack.end(); at = at + kWord) {
+            const auto word = stack.word(at);
             const Forbidden* found = word ? lookup_.find(Va{*word}) : nullptr;
             if (!found)
                 continue;
@@ -173,14 +152,10 @@ class Examiner {
         return std::nullopt;
     }
 
-    target::Target& target_;
+    Machine machine_;
     Lookup lookup_;
     CodeMap& map_;
-    Bytes buffer_;
-    StackView stack_;
 };
-
-} // namespace
 
 std::string_view text_of(Busy::How how) {
     switch (how) {
@@ -196,16 +171,20 @@ std::string_view text_of(Busy::How how) {
     return "has a stack that cannot be examined";
 }
 
-Result<std::vector<Busy>> busy_threads(target::Target& target, std::span<const target::ThreadState> threads,
-                                       std::span<const Forbidden> forbidden, CodeMap& map) {
+BusySearch::BusySearch(target::Target& target, std::span<const Forbidden> forbidden, CodeMap& map)
+    : examiner_(forbidden.empty() ? nullptr : std::make_unique<Examiner>(target.machine(), forbidden, map)),
+      stacks_(target) {}
+
+BusySearch::~BusySearch() = default;
+
+Result<std::vector<Busy>> BusySearch::run(std::span<const target::ThreadState> threads) {
     std::vector<Busy> found;
-    if (forbidden.empty())
-        return found;
-    Examiner examiner(target, forbidden, map);
-    for (const target::ThreadState& thread : threads) {
-        SUTURE_TRY(auto busy, examiner.examine(thread));
-        if (busy)
-            found.push_back(std::move(*busy));
+    while (examiner_ && !threads.empty()) {
+        SUTURE_TRY(const auto some, stacks_.read(threads));
+        for (std::size_t i = 0; i < some.size(); ++i)
+            if (auto busy = examiner_->examine(threads[i], some[i]))
+                found.push_back(std::move(*busy));
+        threads = threads.subspan(some.size());
     }
     return found;
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "engine/patch/code_map.hpp"
+#include "engine/patch/live_stacks.hpp"
 #include "engine/target/target.hpp"
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,17 +44,26 @@ struct Busy {
 /// "executes", "will return into", …: for sentences of the form "thread 7 <how> <name>".
 std::string_view text_of(Busy::How how);
 
-/// Largest part of a stack in use that is looked at, in bytes: the default reserve is 1 MiB. A thread that uses more is
-/// reported as unexamined.
-inline constexpr std::uint64_t kMaxLiveStack = std::uint64_t{8} << 20;
 /// Most lines of `Busy::frames`.
 inline constexpr std::size_t kMaxFrameLines = 64;
 
-/// Which of the stopped `threads` stand in the way, at most one entry for each, by thread; empty if all is quiet. A
-/// stack that cannot be walked to its end is searched for anything that looks like an address in `forbidden`: this
-/// errs on the side of "busy". `map` should have been refreshed just before the stop.
-/// Errors: target_gone, target_inaccessible.
-Result<std::vector<Busy>> busy_threads(target::Target& target, std::span<const target::ThreadState> threads,
-                                       std::span<const Forbidden> forbidden, CodeMap& map);
+/// Looks for threads in forbidden code. Made before the threads are stopped, so that they wait for less.
+class BusySearch {
+  public:
+    /// `forbidden`, `map` and `target` must outlive it; `map` should be refreshed just before the stop.
+    BusySearch(target::Target& target, std::span<const Forbidden> forbidden, CodeMap& map);
+    ~BusySearch();
+    BusySearch(BusySearch&&) = delete;
+
+    /// Which of the stopped `threads` stand in the way, at most one entry for each, by thread; empty if all is quiet. A
+    /// stack that cannot be walked to its end is searched for anything that looks like an address in forbidden code:
+    /// this errs on the side of "busy". Errors: target_gone, target_inaccessible.
+    Result<std::vector<Busy>> run(std::span<const target::ThreadState> threads);
+
+  private:
+    class Examiner;
+    std::unique_ptr<const Examiner> examiner_;
+    LiveStacks stacks_;
+};
 
 } // namespace suture::patch

@@ -98,11 +98,12 @@ Result<void> when_quiet(target::Target& target, CodeMap& map, std::span<const Fo
                         std::chrono::nanoseconds deadline, Report& report,
                         const std::function<Result<void>(target::Stop&)>& action) {
     std::chrono::nanoseconds wait = kFirstWait;
+    BusySearch search(target, forbidden, map);
     for (;;) {
         SUTURE_CHECK(map.refresh());
         SUTURE_TRY(const auto stop, target.stop());
         ++report.attempts;
-        auto busy = busy_threads(target, stop->threads(), forbidden, map);
+        auto busy = search.run(stop->threads());
         if (busy && busy->empty()) {
             auto done = action(*stop);
             auto resumed = stop->resume();

@@ -106,25 +106,34 @@ Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<J
     return done;
 }
 
-Result<void> commit(target::Target& target, std::span<Job> jobs, Report& report) {
+Result<void> commit(target::Target& target, target::Stop* stop, std::span<Job> jobs, Report& report) {
     std::vector<Job*> begun;
     const auto commit_all = [&]() -> Result<void> {
         const auto started = target.now();
         for (Job& job : jobs) {
             begun.push_back(&job);
             job.commit_begun = true;
-            SUTURE_CHECK(target.replace(*job.commit));
+            if (stop && job.plan.commit_write) {
+                SUTURE_CHECK(stop->write_code(job.plan.commit_write->at, job.plan.commit_write->bytes));
+                job.commit_written = true;
+            } else {
+                SUTURE_CHECK(target.replace(*job.commit));
+            }
         }
         report.commit = target.now() - started;
         std::vector<VaRange> ranges;
+        std::vector<const Job*> replaced; // what was written has been read back
         for (const Job& job : jobs)
-            ranges.push_back({job.plan.commit.range.begin, job.plan.commit.content.size()});
+            if (!job.commit_written) {
+                ranges.push_back({job.plan.commit.range.begin, job.plan.commit.content.size()});
+                replaced.push_back(&job);
+            }
         SUTURE_TRY(const auto found, read_all(target, ranges));
         for (std::size_t i = 0; i < found.size(); ++i)
-            if (found[i] != jobs[i].plan.commit.content)
+            if (found[i] != replaced[i]->plan.commit.content)
                 return fail(in_module(
                     Error(Code::verification_failed, "its cells or its ledger are not those of this operation"),
-                    jobs[i]));
+                    *replaced[i]));
         return {};
     };
     const auto done = commit_all();
@@ -133,6 +142,20 @@ Result<void> commit(target::Target& target, std::span<Job> jobs, Report& report)
     if (auto back = take_back(target, begun); !back)
         return fail(Error(Code::needs_recover, back.error().detail()).caused_by(done.error()));
     return done;
+}
+
+Result<void> seal(target::Target& target, std::span<Job> jobs) {
+    for (Job& job : jobs) {
+        auto sealed = job.commit_written ? target.replace(*job.commit) : Result<void>();
+        if (sealed || sealed.error().code() == Code::target_gone)
+            SUTURE_CHECK(sealed);
+        else
+            return fail(in_module(Error(Code::verification_failed,
+                                        "it is in force, but its cells lie in pages that the process could change")
+                                      .caused_by(std::move(sealed).error()),
+                                  job));
+    }
+    return {};
 }
 
 } // namespace suture::patch

@@ -98,8 +98,9 @@ class Stop {
     virtual std::chrono::nanoseconds began() const = 0;
     /// Ascending by id.
     virtual std::span<const ThreadState> threads() const = 0;
-    /// Puts bytes over code or data that is mapped, reads them back and makes them visible to the
-    /// instruction fetch of every processor. Errors: target_write_failed.
+    /// Puts bytes over code or data that is mapped and that no other process shares, reads them back and makes them
+    /// visible to the instruction fetch of every processor. What lies in one page is written as a whole or not at all,
+    /// even if this process ends meanwhile. Errors: target_write_failed.
     virtual Result<void> write_code(Va at, ByteView bytes) = 0;
     /// Lets the threads run on, with what went wrong if that fails. At most once; the destructor does it otherwise.
     virtual Result<void> resume() = 0;

@@ -80,6 +80,9 @@ class Process final : public target::Target {
     void forget_stop() { stop_ = nullptr; }
 
   private:
+    /// Its id is that of no other process. While it is stopped it cannot be: who traces its threads has to take them
+    /// off the kernel first.
+    Result<void> check_same();
     StoppedThreads* stopped() { return held_ ? &*held_ : stop_ ? &stop_->stopped() : nullptr; }
     /// Nothing if one of them has to be looked at again.
     std::optional<std::vector<target::ThreadState>> states_of(StoppedThreads& threads, bool conservatively);
@@ -129,8 +132,12 @@ Result<std::vector<target::Region>> Process::regions() {
     return regions;
 }
 
+Result<void> Process::check_same() {
+    return stopped() ? Result<void>() : memory_.check_alive();
+}
+
 Result<void> Process::read(Va at, std::span<std::uint8_t> into) {
-    SUTURE_CHECK(memory_.check_alive());
+    SUTURE_CHECK(check_same());
     if (memory_.read(at, into))
         return {};
     SUTURE_CHECK(memory_.check_alive());
@@ -138,7 +145,7 @@ Result<void> Process::read(Va at, std::span<std::uint8_t> into) {
 }
 
 Result<void> Process::read(std::span<const target::Reading> readings) {
-    SUTURE_CHECK(memory_.check_alive());
+    SUTURE_CHECK(check_same());
     if (memory_.read(readings))
         return {};
     return Target::read(readings); // says which

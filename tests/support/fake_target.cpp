@@ -33,8 +33,11 @@ class FakeTarget::FakeStop : public target::Stop {
 
     Result<void> write_code(Va at, ByteView bytes) override {
         SUTURE_CHECK(target_.begin("write_code"));
-        if (!target_.all_mapped({at, bytes.size()}))
-            return fail(Code::target_write_failed, fmt::format("0x{:x}", at.value));
+        for (Va page = page_of(at); page < at + bytes.size(); page = page + kPage) {
+            const auto found = target_.pages_.find(page);
+            if (found == target_.pages_.end() || found->second.sealed)
+                return fail(Code::target_write_failed, fmt::format("0x{:x}", at.value));
+        }
         target_.poke(at, bytes);
         return target_.end("write_code");
     }
@@ -71,7 +74,7 @@ void FakeTarget::unload_module(std::string_view name) {
 }
 
 void FakeTarget::add_pages(Va at, const Bytes& content, target::Protection protection) {
-    put({{at, (content.size() + kPage - 1) / kPage * kPage}, content, protection});
+    put({{at, (content.size() + kPage - 1) / kPage * kPage}, content, protection, target::Backing::copy_on_write});
     for (std::uint64_t page = 0; page < content.size(); page += kPage)
         made_.erase(at + page);
 }
@@ -278,6 +281,8 @@ void FakeTarget::put(const target::Mapping& mapping) {
     for (std::uint64_t at = 0; at < mapping.range.size; at += kPage) {
         Page page;
         page.protection = mapping.protection;
+        page.sealed =
+            mapping.backing == target::Backing::sealed && mapping.protection != target::Protection::read_write;
         if (at < mapping.content.size())
             std::copy_n(mapping.content.begin() + static_cast<std::ptrdiff_t>(at),
                         std::min<std::size_t>(kPage, mapping.content.size() - at), page.bytes.begin());

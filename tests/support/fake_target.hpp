@@ -19,6 +19,7 @@ class FakeTarget : public target::Target {
     struct Page {
         Bytes bytes = Bytes(kPage);
         target::Protection protection = target::Protection::read;
+        bool sealed = false; ///< nobody can write to it
 
         bool operator==(const Page&) const = default;
     };

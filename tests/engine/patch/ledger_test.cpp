@@ -90,7 +90,7 @@ TEST(LedgerTest, CellsFollowTheActiveVersionAndFallBackToContinuations) {
     EXPECT_EQ(ByteView(*bytes).read<std::uint64_t>(0), block_mark(1));
     EXPECT_EQ(ByteView(*bytes).read<std::uint64_t>(8), 0x7ff6'0030'1000u);
     EXPECT_EQ(ByteView(*bytes).read<std::uint64_t>(16), 0x7ff6'0030'1010u);
-    EXPECT_EQ(parse_ledger(*ByteView(*bytes).from(block.cells().size)).value(), ledger);
+    EXPECT_EQ(parse_ledger(*ByteView(*bytes).from(block.ledger_bytes() - block.committed().begin)).value(), ledger);
 }
 
 TEST(LedgerTest, SaysWhenTheBlockIsFull) {

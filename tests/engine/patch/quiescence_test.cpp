@@ -52,7 +52,7 @@ class Quiescence : public testing::Test {
     }
 
     std::vector<Busy> busy(std::vector<Forbidden> forbidden) {
-        auto found = busy_threads(process_, std::span(&thread_, 1), forbidden, map_);
+        auto found = BusySearch(process_, forbidden, map_).run(std::span(&thread_, 1));
         EXPECT_TRUE(found);
         return found.value_or(std::vector<Busy>{});
     }
@@ -175,7 +175,7 @@ TEST_F(Quiescence, ReportsAThreadWhoseStackCannotBeRead) {
 TEST_F(Quiescence, ReportsATargetThatIsGone) {
     process_.gone = true;
     const std::vector<Forbidden> forbidden = {function(other_, 2)};
-    const auto found = busy_threads(process_, std::span(&thread_, 1), forbidden, map_);
+    const auto found = BusySearch(process_, forbidden, map_).run(std::span(&thread_, 1));
     ASSERT_FALSE(found);
     EXPECT_EQ(found.error().code(), Code::target_gone);
 }
@@ -199,7 +199,7 @@ TEST_F(Quiescence, NamesEachBusyThreadOnce) {
     quiet.sp = kStack + kStackSize - 16;
     const std::vector<target::ThreadState> threads = {thread_, quiet, thread_};
     const std::vector<Forbidden> forbidden = {function(middle_, 12), function(leaf_, 6)};
-    const auto found = busy_threads(process_, threads, forbidden, map_);
+    const auto found = BusySearch(process_, forbidden, map_).run(threads);
     ASSERT_TRUE(found);
     ASSERT_EQ(found->size(), 2u);
     EXPECT_EQ((*found)[0].at, leaf_ + 1);

@@ -3,6 +3,8 @@
 #include "engine/patch/transaction.hpp"
 #include "tests/engine/patch/patched_world.hpp"
 
+#include <gmock/gmock.h>
+
 namespace suture::patch {
 namespace {
 
@@ -109,6 +111,36 @@ TEST_F(TransactionTest, RemoveAfterARollbackLeavesTheProcessAsItWasToo) {
     ASSERT_TRUE(rollback(target_, "app.dll", std::nullopt, {}));
     ASSERT_TRUE(remove(target_, "app.dll", {}));
     EXPECT_EQ(target_.pages(), before);
+}
+
+TEST_F(TransactionTest, AFirstCommitIsOneWriteAndThenSealed) {
+    std::vector<std::string> in_stop;
+    target_.before_call = [&](unsigned, std::string_view call) -> std::optional<Error> {
+        if (target_.stopped())
+            in_stop.emplace_back(call);
+        return std::nullopt;
+    };
+    ASSERT_TRUE(apply_sequence(1));
+    EXPECT_EQ(std::ranges::count(in_stop, "write_code"), 2); // the prologue site, and all cells
+    EXPECT_EQ(std::ranges::count(in_stop, "replace"), 0);
+    const VaRange committed = find_ledgers(target_)->front().block.committed();
+    for (std::uint64_t page = 0; page < committed.size; page += kPage)
+        EXPECT_TRUE(target_.pages().at(committed.begin + page).sealed) << page;
+}
+
+TEST_F(TransactionTest, ACommitThatCannotBeSealedIsInForceAndSaysSo) {
+    bool committed = false;
+    target_.before_call = [&](unsigned, std::string_view call) -> std::optional<Error> {
+        committed = committed || call == "resume";
+        return committed && call == "replace" ? std::optional(Error(Code::target_map_failed, "no")) : std::nullopt;
+    };
+    const auto report = apply_sequence(1);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().code(), Code::verification_failed);
+    EXPECT_THAT(report.error().message(), testing::HasSubstr("it is in force"));
+    target_.before_call = [](unsigned, std::string_view) { return std::nullopt; };
+    expect_version(1);
+    expect_intact(1);
 }
 
 TEST_F(TransactionTest, ALaterSequenceReplacesAnEarlierOneAndCanBeRolledBackToIt) {

@@ -16,6 +16,7 @@ grep -q 'secret-token' replies.txt || fail "the open connection does not leak: $
 
 expect 0 suture apply "$package" --pid "$pid" --allow-unsigned
 expect_no_leak
+! grep -E '^[^ ]* r--p .*memfd:suture' "/proc/$pid/maps" || fail "what was put into the process can be changed there"
 echo 'leak 128' >&3
 wait_for 10 grep -q 'sequence=2 ' replies.txt || fail "the connection did not survive: $(cat replies.txt)"
 tail -n 1 replies.txt | grep -q 'error' || fail "the open connection still leaks: $(cat replies.txt)"
