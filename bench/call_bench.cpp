@@ -44,13 +44,14 @@ class Redirected {
 
     auto entry() const { return reinterpret_cast<std::uint64_t (*)(std::uint64_t)>(memory_ + kEntry); }
 
-    static constexpr std::uint32_t kEntry = 0x100;
+    static constexpr std::uint32_t kEntry = 0x140;
 
   private:
     static constexpr std::size_t kSize = 4 * patch::kPage;
-    static constexpr std::size_t kStub = patch::kPage;
+    /// Not at the same place in its page as the rest: predictors of branches look at the lower bits of addresses.
+    static constexpr std::size_t kStub = patch::kPage + 4 * isa::Isa::kStubSize;
     static constexpr std::size_t kContinuation = 3 * patch::kPage;
-    static constexpr std::size_t kReplacement = 3 * patch::kPage + 0x100;
+    static constexpr std::size_t kReplacement = 3 * patch::kPage + 0x180;
 
     Va at(std::size_t offset) const { return Va{reinterpret_cast<std::uint64_t>(memory_) + offset}; }
 

@@ -4,6 +4,7 @@
 #include "engine/patch/release.hpp"
 #include "engine/patch/site_pages.hpp"
 #include "engine/patch/sites.hpp"
+#include "engine/patch/state.hpp"
 #include "engine/patch/transaction.hpp"
 #include "engine/patch/verification.hpp"
 
@@ -21,6 +22,7 @@ struct Task {
     Recovery way = Recovery::none;
     bool loaded = false; ///< else its sites are gone, and with them all that led to its pages
     Ledger after;        ///< what will be in force; of no meaning for take_out
+    StateTransfer state; ///< of globals, where a version is put in force
 
     std::size_t first_function() const { return way == Recovery::take_out ? 0 : before.update.functions; }
     Result<std::vector<SiteWrite>> writes() const {
@@ -32,7 +34,7 @@ struct Task {
 };
 
 Task task_of(const Ledger& ledger, std::span<const Ledger> all, std::span<const target::Module> modules) {
-    Task task{ledger, recovery_of(ledger, all), false, ledger};
+    Task task{ledger, recovery_of(ledger, all), false, ledger, {}};
     task.loaded = std::ranges::any_of(modules, [&](const target::Module& one) {
         return one.range == ledger.module_range && target::same_file_name(one.name, ledger.module);
     });
@@ -43,6 +45,7 @@ Task task_of(const Ledger& ledger, std::span<const Ledger> all, std::span<const 
     if (task.way == Recovery::finish) {
         task.after.phase = Phase::live;
         task.after.active = ledger.part()->sequence;
+        task.state = transfer_between(task.after, ledger.active, task.after.active);
     }
     return task;
 }
@@ -58,6 +61,8 @@ Result<void> forbid(std::vector<Forbidden>& forbidden, const Task& task) {
     }
     if (task.way == Recovery::finish) {
         forbid_bodies(forbidden, ledger, task.after, {});
+        if (!task.state.copies.empty())
+            forbid_version(forbidden, ledger, ledger.active);
         return {};
     }
     const auto first = static_cast<std::uint32_t>(task.first_function() + 1);
@@ -76,8 +81,7 @@ Result<void> check_prepared(target::Target& target, const Task& task) {
     std::ranges::transform(writes, std::back_inserter(sites), &SiteWrite::at);
     std::ranges::sort(sites);
     // Sites may be there or not; each is looked at for itself.
-    std::erase_if(findings,
-                  [&](const Finding& finding) { return std::ranges::binary_search(sites, finding.at); });
+    std::erase_if(findings, [&](const Finding& finding) { return std::ranges::binary_search(sites, finding.at); });
     if (findings.empty())
         return {};
     return fail(Error(Code::verification_failed, findings.front().what).in_image(task.before.module));
@@ -102,6 +106,7 @@ class Switch {
             SUTURE_CHECK(write_stopped(target_, stop_, some));
         for (const Task& task : tasks)
             if (task.way == Recovery::finish) {
+                SUTURE_CHECK(carry_over(target_, stop_, task.state));
                 Ledger after = task.after;
                 SUTURE_TRY(const target::Mapping commit, commit_of(after, after.active));
                 SUTURE_CHECK(target_.replace(commit));
@@ -138,6 +143,7 @@ Result<void> conclude(target::Target& target, const Task& task, Report& report) 
         SUTURE_CHECK(clear_update(target, task, report.left));
     if (task.way != Recovery::take_out) {
         SUTURE_CHECK(verify_ledger(target, task.after));
+        report.state.insert(report.state.end(), task.state.notes.begin(), task.state.notes.end());
         report.modules.push_back({task.after.module, task.after.module_range.begin, task.after.redirected(),
                                   task.after.active, task.after.active == 0 ? "baseline" : "patched",
                                   task.before.active});

@@ -102,6 +102,8 @@ TEST_P(HalfCommittedTest, TheOthersFollow) {
         fresh();
         if (later) {
             ASSERT_TRUE(apply_files({a_.package(1, false), b_.package(1, false)}));
+            for (const PatchedModule* module : {&a_, &b_})
+                target_.poke(module->global(target_, 1), Bytes(8, 0x77));
         }
         unsigned committed = 0;
         die_in_apply_of_two(GetParam(), count);
@@ -125,6 +127,8 @@ TEST_P(HalfCommittedTest, TheOthersFollow) {
         ASSERT_TRUE(report) << report.error().message();
         EXPECT_EQ(a_.version(target_), 2u);
         EXPECT_EQ(b_.version(target_), 2u);
+        for (const PatchedModule* module : {&a_, &b_})
+            EXPECT_EQ(target_.peek(module->global(target_, 2), 8), Bytes(8, later ? 0x77 : 0x22));
         EXPECT_TRUE(rollback(target_, "a.dll", 0, {}));
         EXPECT_EQ(a_.version(target_), 0u);
         EXPECT_EQ(b_.version(target_), 2u);

@@ -29,6 +29,7 @@ class PatchedModule {
     static constexpr Rva kPrologue{0x1020};
     static constexpr Rva kOther{0x1040};
     static constexpr Rva kAcross{0x1ffd};
+    static constexpr Rva kGlobal = package::kFirstSection + 0x1000;
     static constexpr std::array kReplaced = {kPadded, kPrologue, kAcross};
 
     PatchedModule(std::string name, Va base) : name_(std::move(name)), base_(base) {
@@ -66,6 +67,7 @@ class PatchedModule {
             std::ranges::copy(new_code(sequence), code.begin() + static_cast<std::ptrdiff_t>(at));
         contents.sections = {{".text", package::kFirstSection, code, 0x30},
                              {".data", package::kFirstSection + 0x1000, Bytes(8, 0x22), 16}};
+        manifest.globals = {{"count", kGlobal, 8}};
         const isa::Site padded{isa::SiteKind::x64_padded, kPadded, 2, kPadded - 5, 5};
         manifest.functions = {replacement(image, kPadded, 6, padded, 0x00),
                               replacement(image, kPrologue, 16, prologue(kPrologue), 0x10)};
@@ -74,6 +76,12 @@ class PatchedModule {
         auto written = package::write_package(contents);
         EXPECT_TRUE(written) << written.error().message();
         return written ? *written : Bytes{};
+    }
+
+    /// Where a version's global, 8 bytes of 0x22 at first, lies.
+    Va global(FakeTarget& target, std::uint32_t sequence) const {
+        const auto ledger = ledger_of(target, name_);
+        return ledger->version(sequence)->image.begin + kGlobal.value;
     }
 
     static Bytes new_code(std::uint32_t sequence) {

@@ -11,6 +11,7 @@ for file in early.exe early.dll; do
   done
 done
 start_early() {
+  : >waits # the shell in the background may be late to do it
   "$SUTURE_WINE" "$early/baseline/early.exe" wait >waits 2>/dev/null </dev/null &
   pid=$!; pids="$pids $pid"
   wait_for 60 grep -q 'wait 1' waits || fail "the program does not start"

@@ -42,9 +42,11 @@ ended_by() {
   echo "$code"
 }
 for signal in TERM KILL; do
+  : >waits # which a shell in the background may do late
   "$SUTURE_WINE" "$early" wait >waits 2>/dev/null </dev/null &
   pid=$!; pids="$pids $pid"
   plain=$(ended_by $signal)
+  : >waits # which a shell in the background may do late
   suture run package-early.exe package-early.dll --allow-unsigned -- "$early" wait >waits 2>/dev/null </dev/null &
   pid=$!; pids="$pids $pid"
   wait_for 30 grep -q 'wait 1' waits || fail "the program does not start"
@@ -57,6 +59,7 @@ for signal in TERM KILL; do
 done
 
 # Later operations find what this one did.
+: >waits # which a shell in the background may do late
 suture run package-early.exe package-early.dll --allow-unsigned -- "$early" wait >waits 2>/dev/null </dev/null &
 pid=$!; pids="$pids $pid"
 wait_for 30 grep -q 'wait 1' waits || fail "the program does not start"
