@@ -366,7 +366,7 @@ class Collector {
         if (!copies_.contains(place.index))
             if (const auto baseline = same_in_baseline(target, place, size, counted))
                 return ToBaseline{*baseline};
-        if (size == 0 && (counted || !copies_.contains(place.index)))
+        if (size == 0)
             copy_with_unnamed_tail(place.index, false, counted);
         else
             copy(place.index);

@@ -358,6 +358,8 @@ class Matcher {
     std::uint64_t meaning_of(const program::Reference& reference, const Places& places, bool updated) const {
         /// Most bytes of a text or constant that are looked at.
         constexpr std::uint32_t kMaxBytes = 256;
+        /// Bytes of something else that tell it from others.
+        constexpr std::uint32_t kTellingBytes = 8;
         const program::Program& program = places.program();
         const auto bytes_of = [&](ByteView bytes) {
             std::uint64_t state = bytes.size();
@@ -390,9 +392,15 @@ class Matcher {
                 const auto bytes = program.image().bytes_at(reference.target, reference.access_size);
                 return bytes ? bytes_of(*bytes) : 0;
             }
-            const auto text = program.image().string_at(reference.target, kMaxBytes);
             const bool relocated = !places.relocations_in({reference.target, 8}).empty();
-            return text && text->size() >= kMinText && !relocated ? text_of(*text) : 0;
+            const auto text = program.image().string_at(reference.target, kMaxBytes);
+            if (text && text->size() >= kMinText && !relocated)
+                return text_of(*text);
+            // Tables are told apart by how they begin.
+            const auto begin = relocated || place.offset != 0 || object.range.size < kTellingBytes
+                                   ? std::nullopt
+                                   : program.image().bytes_at(reference.target, kTellingBytes);
+            return begin && places.words_in({reference.target, kTellingBytes}).empty() ? bytes_of(*begin) : 0;
         }
         default:
             return 0;

@@ -86,8 +86,9 @@ Operation operation_of(const ZydisDecodedInstruction& instruction, const Operand
     case ZYDIS_MNEMONIC_ADD:
         return step.dst != kNone && step.src != kNone && operands[0].size == 64 ? Operation::add : Operation::other;
     case ZYDIS_MNEMONIC_CMP:
-        return step.dst != kNone && operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? Operation::compare
-                                                                                     : Operation::other;
+        return (step.dst != kNone || step.memory) && operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE
+                   ? Operation::compare
+                   : Operation::other;
     case ZYDIS_MNEMONIC_AND:
         return step.dst != kNone && operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? Operation::mask
                                                                                      : Operation::other;

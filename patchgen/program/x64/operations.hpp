@@ -16,7 +16,7 @@ enum class Operation : std::uint8_t {
     load,          ///< dst = 8 bytes of the memory operand, RIP-relative ones included
     store,         ///< 8 bytes of the memory operand = src
     add,           ///< dst += src
-    compare,       ///< dst with `immediate`
+    compare,       ///< dst, or the memory operand, with `immediate`
     mask,          ///< dst &= immediate
     jump_register, ///< jump to src
     call,

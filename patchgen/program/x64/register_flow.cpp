@@ -29,12 +29,13 @@ struct Value {
         address,      ///< `at`
         entry,        ///< an entry of the table `at`
         destination,  ///< an entry of the table `at` with `base` added
+        scaled,       ///< the number of a table's entry times 4, made by the step `load`
         computed,     ///< another result of addition
     };
     Kind kind = Kind::other;
     Rva at = {};
     Rva base = {};
-    std::uint32_t load = 0; ///< of an entry: the step that loads it
+    std::uint32_t load = 0; ///< of an entry: the step that loads it, or multiplies its number for that
     bool supposed = false;  ///< of an address: a call does not return, or keeps it, or nothing reads it
 
     bool operator==(const Value&) const = default;
@@ -396,6 +397,8 @@ Value Follower::value_of(std::size_t index, const State& state) {
             return step.displacement == 0 ? base : Value{.kind = Kind::address, .at = Rva{distance}};
         if (step.index == kNone && base.kind == Kind::address)
             return {.kind = Kind::address, .at = base.at + distance, .supposed = base.supposed};
+        if (step.base == kNone && step.scale == 4 && step.displacement == 0)
+            return {.kind = Kind::scaled, .load = static_cast<std::uint32_t>(index)};
         if (step.scale == 1 && step.displacement == 0) {
             const auto& entry = base.kind == Kind::entry ? base : second;
             const auto& from = base.kind == Kind::entry ? second : base;
@@ -408,6 +411,14 @@ Value Follower::value_of(std::size_t index, const State& state) {
         return get(state, step.src).kind == Kind::entry ? get(state, step.src) : Value{};
     case Operation::load_signed:
     case Operation::load_unsigned:
+        // GCC without optimisation.
+        if (step.scale == 1 && step.displacement == 0 &&
+            (base.kind == Kind::scaled ? second.kind == Kind::address
+                                       : base.kind == Kind::address && second.kind == Kind::scaled)) {
+            const Value& number = base.kind == Kind::scaled ? base : second;
+            const Value& table = base.kind == Kind::scaled ? second : base;
+            return {.kind = Kind::entry, .at = table.at, .load = number.load, .supposed = table.supposed};
+        }
         if (step.scale != 4 || step.index == kNone)
             return {};
         if (base.kind == Kind::address)
@@ -433,6 +444,11 @@ Value Follower::value_of(std::size_t index, const State& state) {
     }
 }
 
+bool same_operand(const Step& a, const Step& b) {
+    return a.memory && b.memory && a.base == b.base && a.index == b.index && a.displacement == b.displacement &&
+           a.access.size == b.access.size;
+}
+
 /// How many entries a table has, by the comparison that guards its load: `cmp i, n; ja` or `and i, n`.
 std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
     std::uint16_t holds = static_cast<std::uint16_t>(1u << steps_[load].index);
@@ -440,6 +456,8 @@ std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
     // A copy may be made before the comparison.
     std::int8_t compared = kNone;
     std::uint32_t compared_count = 0;
+    // Without optimisation, what is compared lies on the stack.
+    const Step* from_stack = nullptr;
     for (std::size_t back = 1; back <= kCompareWindow && back <= load; ++back) {
         const auto& step = steps_[load - back];
         if (step.ends_flow || step.operation == Operation::call)
@@ -449,11 +467,13 @@ std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
             branch = &step;
         if (step.operation == Operation::compare && branch && step.immediate < 0x10000) {
             const std::uint32_t count = static_cast<std::uint32_t>(step.immediate) + (branch->above ? 1 : 0);
-            if (known)
+            if (known || (from_stack && same_operand(step, *from_stack)))
                 return count;
             compared = step.dst;
             compared_count = count;
         }
+        if (from_stack && (step.access.use == Use::write || ((step.written >> from_stack->base) & 1) != 0))
+            return std::nullopt;
         if (step.sets_flags)
             branch = nullptr;
         if (step.operation == Operation::mask && known && step.immediate < 0x10000)
@@ -466,6 +486,11 @@ std::optional<std::uint32_t> Follower::bound_before(std::size_t load) const {
         }
         if (compared != kNone && (step.written >> compared & 1) != 0)
             compared = kNone;
+        if (known && step.memory && (step.base == 4 || step.base == 5) && step.index == kNone &&
+            (step.operation == Operation::load_unsigned || step.operation == Operation::load_signed)) {
+            from_stack = &step;
+            continue;
+        }
         holds &= static_cast<std::uint16_t>(~step.written);
         if (holds == 0)
             return std::nullopt;
