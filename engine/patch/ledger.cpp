@@ -122,19 +122,6 @@ class Reader {
     bool ok_ = true;
 };
 
-/// Phase, version in force, and a check that they were written for this very record.
-std::uint64_t state_of(Phase phase, std::uint32_t active, const Digest& record) {
-    Writer out;
-    out.number(active);
-    out.number(static_cast<std::uint8_t>(phase));
-    out.bytes(record.bytes);
-    const Digest digest = digest_of(out.so_far());
-    std::uint64_t state = active | std::uint64_t{static_cast<std::uint8_t>(phase)} << 32;
-    for (std::size_t i = 0; i < 3; ++i)
-        state |= std::uint64_t{digest.bytes[i]} << (40 + 8 * i);
-    return state;
-}
-
 void write_function(Writer& out, const LedgerFunction& function) {
     out.number(static_cast<std::uint8_t>(function.site.kind));
     out.number(function.site.entry.value);
@@ -316,6 +303,18 @@ Va Ledger::destination(std::size_t index, std::uint32_t sequence) const {
     return found->cells[index];
 }
 
+std::uint64_t ledger_state(std::uint32_t active, Phase phase, const Digest& record) {
+    Writer out;
+    out.number(active);
+    out.number(static_cast<std::uint8_t>(phase));
+    out.bytes(record.bytes);
+    const Digest digest = digest_of(out.so_far());
+    std::uint64_t state = active | std::uint64_t{static_cast<std::uint8_t>(phase)} << 32;
+    for (std::size_t i = 0; i < 3; ++i)
+        state |= std::uint64_t{digest.bytes[i]} << (40 + 8 * i);
+    return state;
+}
+
 Bytes serialize(const Ledger& ledger) {
     Writer out;
     out.number(kMagic);
@@ -348,7 +347,7 @@ Bytes serialize(const Ledger& ledger) {
     const Digest digest = digest_of(out.so_far());
     out.bytes(digest.bytes);
     Writer whole;
-    whole.number(state_of(ledger.phase, ledger.active, digest));
+    whole.number(ledger_state(ledger.active, ledger.phase, digest));
     whole.bytes(out.so_far());
     return std::move(whole).take();
 }
@@ -406,7 +405,7 @@ Result<Ledger> parse_ledger(ByteView bytes) {
     if (!in.ok())
         return fail(Code::ledger_damaged, fmt::format("a field before offset {} is out of bounds", covered));
     if (digest != digest_of(*bytes.slice(kLedgerState, covered - kLedgerState)) ||
-        state != state_of(ledger.phase, ledger.active, digest))
+        state != ledger_state(ledger.active, ledger.phase, digest))
         return fail(Code::ledger_damaged, "its digest does not match its content");
     const auto ascending = [](const auto& list, auto key) {
         return std::ranges::adjacent_find(list, std::ranges::greater_equal{}, key) == list.end();

@@ -117,6 +117,9 @@ struct Ledger {
 /// Of a ledger's bytes, the first: what changes when another version comes into force, and nothing else then.
 inline constexpr std::size_t kLedgerState = 8;
 
+/// The state: the version in force, the phase, and a check that both were written for the record with this digest.
+std::uint64_t ledger_state(std::uint32_t active, Phase phase, const Digest& record);
+
 /// The ledger's bytes, from block.ledger_bytes() on: first the state, kLedgerState bytes; last the XXH3-128 of what is
 /// between. Layout: docs/architecture.md, "The ledger".
 Bytes serialize(const Ledger& ledger);

@@ -5,15 +5,22 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace suture;
     Bytes bytes(data, data + size);
-    // The digest at the end is put right, as a target that means harm would.
+    // The digest at the end and the check of the state are put right, as a target that means harm would.
     constexpr std::size_t kDigest = sizeof(Digest::bytes);
-    if (size >= kDigest) {
-        const Digest digest = digest_of(*ByteView(bytes).slice(0, size - kDigest));
+    if (size >= patch::kLedgerState + kDigest) {
+        const Digest digest =
+            digest_of(*ByteView(bytes).slice(patch::kLedgerState, size - patch::kLedgerState - kDigest));
         std::copy(digest.bytes.begin(), digest.bytes.end(), bytes.end() - kDigest);
+        const auto state = *ByteView(bytes).read<std::uint64_t>(0);
+        const std::uint64_t checked =
+            patch::ledger_state(static_cast<std::uint32_t>(state),
+                                static_cast<patch::Phase>(static_cast<std::uint8_t>(state >> 32)), digest);
+        std::memcpy(bytes.data(), &checked, sizeof checked);
     }
     const auto ledger = patch::parse_ledger(bytes);
     if (!ledger)

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 namespace suture::patch {
 namespace {
 
@@ -51,6 +55,19 @@ TEST(LedgerTest, RefusesEverySingleByteThatDiffersAndEveryTruncation) {
         EXPECT_FALSE(parse_ledger(flipped)) << i;
         EXPECT_FALSE(parse_ledger(*ByteView(bytes).slice(0, i))) << i;
     }
+}
+
+/// Else fuzzing would begin at what is refused for its format alone.
+TEST(LedgerTest, ReadsTheSeedsOfItsFuzzTarget) {
+    std::size_t seeds = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(SUTURE_LEDGER_SEEDS)) {
+        std::ifstream file(entry.path(), std::ios::binary);
+        const Bytes bytes{std::istreambuf_iterator<char>(file), {}};
+        const auto read = parse_ledger(bytes);
+        EXPECT_TRUE(read) << entry.path() << ": " << read.error().message();
+        ++seeds;
+    }
+    EXPECT_GE(seeds, 5u);
 }
 
 TEST(LedgerTest, RefusesGlobalsThatDoNotLieInTheDataOfTheirVersion) {
