@@ -26,7 +26,7 @@ Result<Bytes> make_package(const LoadedPair& pair, const diff::ChangeSet& change
                emit::emit(*pair.baseline, *pair.updated, changes, {options.id, options.sequence, {}}));
     SUTURE_TRY(Bytes bytes, package::write_package(contents));
     progress.begin(Phase::prove, "proving the package");
-    SUTURE_TRY(outcome.proof, prove::prove(*pair.baseline, *pair.updated, bytes, options.data_changes));
+    SUTURE_TRY(outcome.proof, prove::prove(*pair.baseline, *pair.updated, bytes, options.data_changes, changes.matches));
     return bytes;
 }
 

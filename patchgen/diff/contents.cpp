@@ -206,9 +206,12 @@ Contents::Node Contents::ask(const Question& question) {
 void Contents::settle() {
     const std::size_t first = settled_;
     while (settled_ < nodes_.size()) {
-        const std::size_t begin = settled_;
+        std::vector<Question> questions; // those that nodes are added for meanwhile come later
+        questions.reserve(nodes_.size() - settled_);
+        for (std::size_t i = settled_; i < nodes_.size(); ++i)
+            questions.push_back(nodes_[i].question);
         program::for_each_in_order(
-            nodes_.size() - begin, [&](std::size_t i) { return expand(nodes_[begin + i].question); },
+            questions.size(), [&](std::size_t i) { return expand(questions[i]); },
             [&](Expansion& found) {
                 std::vector<Node> children;
                 children.reserve(found.questions.size());

@@ -22,10 +22,13 @@ namespace {
 constexpr std::array<std::uint8_t, 1> kX64Trap{0xcc};
 constexpr std::array<std::uint8_t, 4> kArm64Trap{0x00, 0x00, 0x3e, 0xd4};
 
+using Matches = std::optional<std::span<const std::pair<Rva, Rva>>>;
+
 class Proving {
   public:
-    Proving(const Program& baseline, const Program& updated, const Overlay& overlay, std::set<Rva> data_changes)
-        : baseline_(baseline), updated_(updated), overlay_(overlay),
+    Proving(const Program& baseline, const Program& updated, const Overlay& overlay, std::set<Rva> data_changes,
+            Matches matches)
+        : baseline_(baseline), updated_(updated), overlay_(overlay), matches_(matches),
           equivalence_(updated, overlay, std::move(data_changes)) {}
 
     Result<Proof> run() {
@@ -108,15 +111,27 @@ class Proving {
         }
         if (count == 1)
             return found;
-        const match::Places from(baseline_);
-        const match::Places to(updated_);
-        const match::Matching matching = match::match(from, to);
-        const auto& partners = matching.to_updated[from.index_of(*old)];
+        const auto partners = partners_of(*old);
         if (partners.size() != 1)
             return failed({}, old->display_name(),
                           fmt::format("nothing says which function of the updated image replaces 0x{:x}",
                                       replaced.baseline.value));
-        return &updated_.functions()[partners.front()];
+        return partners.front();
+    }
+
+    std::vector<const Function*> partners_of(const Function& old) const {
+        std::vector<const Function*> partners;
+        if (matches_) {
+            for (const auto& [from, to] :
+                 std::ranges::equal_range(*matches_, old.range.begin, {}, &std::pair<Rva, Rva>::first))
+                partners.push_back(updated_.function_at(to));
+            return partners;
+        }
+        const match::Places from(baseline_);
+        const match::Places to(updated_);
+        for (const std::uint32_t partner : match::match(from, to).to_updated[from.index_of(old)])
+            partners.push_back(&updated_.functions()[partner]);
+        return partners;
     }
 
     /// What no proof has touched must do nothing.
@@ -171,13 +186,15 @@ class Proving {
     const Program& baseline_;
     const Program& updated_;
     const Overlay& overlay_;
+    const Matches matches_;
     Equivalence equivalence_;
 };
 
 } // namespace
 
 Result<Proof> prove(const Program& baseline, const Program& updated, ByteView package,
-                    std::span<const std::string> data_changes) {
+                    std::span<const std::string> data_changes,
+                    std::optional<std::span<const std::pair<Rva, Rva>>> matches) {
     SUTURE_TRY(const package::Package parsed, package::Package::parse(package));
     if (updated.image().machine() != baseline.image().machine())
         return fail(Code::proof_failed, "baseline and updated image are for different machines");
@@ -191,7 +208,7 @@ Result<Proof> prove(const Program& baseline, const Program& updated, ByteView pa
             return fail(Error(Code::data_not_changed, name).in_image(updated.path()));
         may_differ.insert(variable->range.begin);
     }
-    return Proving(baseline, updated, overlay, std::move(may_differ)).run();
+    return Proving(baseline, updated, overlay, std::move(may_differ), matches).run();
 }
 
 } // namespace suture::prove

@@ -24,7 +24,9 @@ struct Proof {
 /// redirect site is at fault; data_not_changed: a name among `data_changes` is that of no variable, or of several.
 /// `data_changes`: variables whose initial value may differ, as for diff::Allowances. What and where they are is proved
 /// all the same.
+/// `matches`: what match::match() says of the two, as pairs of entries, ascending, where that is known already.
 Result<Proof> prove(const program::Program& baseline, const program::Program& updated, ByteView package,
-                    std::span<const std::string> data_changes = {});
+                    std::span<const std::string> data_changes = {},
+                    std::optional<std::span<const std::pair<Rva, Rva>>> matches = std::nullopt);
 
 } // namespace suture::prove
