@@ -62,6 +62,10 @@ bool Memory::alive() const {
 Result<void> Memory::check_alive() const {
     if (!alive())
         return fail(Code::target_gone, fmt::format("process {} has ended", pid_));
+    // Of an address space that is gone nothing is read, not even an error, whatever the address.
+    std::uint8_t byte = 0;
+    if (::pread(memory_.get(), &byte, sizeof byte, 0) == 0)
+        return fail(Code::target_gone, fmt::format("process {} has ended, or runs another program now", pid_));
     return {};
 }
 

@@ -36,7 +36,7 @@ class Memory {
 
     std::uint64_t pid() const { return pid_; }
     bool alive() const;
-    /// target_gone if it is gone.
+    /// target_gone if it is gone, or has become another program by exec().
     Result<void> check_alive() const;
 
     /// All or nothing; no allocation. False where the pages are not mapped or not readable.

@@ -1,11 +1,20 @@
 // What becomes of the process when its injector dies.
+#include "loader/linux/calls.hpp"
+#include "loader/linux/maps.hpp"
 #include "loader/linux/process.hpp"
+#include "loader/linux/wine.hpp"
 #include "tests/loader/linux/threads_program.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
+#include <cstring>
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -96,6 +105,65 @@ TEST(TargetDeath, IsNotHiddenFromItsParentByAnInjectorThatLivesOn) {
     EXPECT_EQ(::waitpid(injector, &status, WNOHANG), 0);
     ::kill(injector, SIGKILL);
     ::waitpid(injector, &status, 0);
+}
+
+/// Makes a thread of the process start another program in its place.
+[[noreturn]] void replace_program(std::uint64_t pid, Va arguments) {
+    const auto memory = Memory::open(pid);
+    const auto maps = read_maps(pid);
+    const auto wine = memory && maps ? find_wine_process(*memory, *maps) : fail(Code::target_gone, "");
+    if (!wine)
+        ::_exit(1);
+    RemoteCalls calls(*memory, wine->layout);
+    const arch::SystemCall call{
+        SYS_execveat, {static_cast<std::uint64_t>(AT_FDCWD), 0, arguments.value, 0, 0}, {}, "/bin/sleep"};
+    static_cast<void>(calls.make({&call, 1}, nullptr));
+    ::_exit(0);
+}
+
+TEST(TargetDeath, ByExecIsAnErrorAndTheNewProgramIsLeftAlone) {
+    ThreadsProgram program(8);
+    const std::uint64_t pid = program.target->pid();
+    const std::array<std::uint64_t, 3> pointers = {kFree.value + 0x40, kFree.value + 0x50, 0};
+    Mapping arguments{{kFree, 0x1000}, Bytes(0x60), Protection::read_write};
+    std::memcpy(arguments.content.data(), pointers.data(), sizeof pointers);
+    std::memcpy(arguments.content.data() + 0x40, "sleep", 5);
+    std::memcpy(arguments.content.data() + 0x50, "600", 3);
+    ASSERT_TRUE(succeeded(program.target->map({&arguments, 1})));
+    const Mapping page{{kFree + 0x10000, 0x1000}, {1}, Protection::read_execute};
+    ASSERT_TRUE(succeeded(program.target->map({&page, 1})));
+    const auto staged = program.target->stage({&page, 1});
+    ASSERT_TRUE(succeeded(staged));
+
+    const pid_t other = ::fork();
+    if (other == 0)
+        replace_program(pid, kFree);
+    const auto name = [&] {
+        std::string text;
+        std::getline(std::ifstream(fmt::format("/proc/{}/comm", pid)), text);
+        return text;
+    };
+    for (int i = 0; i < 1000 && name() != "sleep"; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ASSERT_EQ(name(), "sleep");
+    ::kill(other, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(other, &status, 0), other);
+
+    const Mapping another{{kFree + 0x20000, 0x1000}, {1}, Protection::read};
+    EXPECT_FALSE(program.target->modules());
+    EXPECT_FALSE(program.target->stop());
+    EXPECT_FALSE(program.target->map({&another, 1}));
+    EXPECT_FALSE(program.target->replace(**staged));
+    EXPECT_FALSE(program.target->unmap({&page.range, 1}));
+    Bytes byte(1);
+    EXPECT_FALSE(program.target->read(page.range.begin, byte));
+    const auto maps = read_maps(pid);
+    ASSERT_TRUE(maps);
+    for (const MapEntry& entry : *maps)
+        EXPECT_TRUE(entry.path.find("suture") == std::string::npos && !entry.range.overlaps(another.range));
+    EXPECT_EQ(name(), "sleep");
+    EXPECT_TRUE(program.process.running());
 }
 
 } // namespace
