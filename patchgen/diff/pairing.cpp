@@ -1,13 +1,20 @@
 #include "patchgen/diff/pairing.hpp"
 
 #include "patchgen/match/sections.hpp"
+#include "patchgen/program/parallel.hpp"
 
 #include <algorithm>
 
 namespace suture::diff {
 
-Pairing::Pairing(const program::Program& baseline_program, const program::Program& updated_program)
-    : baseline(baseline_program), updated(updated_program), functions(match::match(baseline, updated)),
+Pairing::BothPlaces Pairing::places_of(const program::Program& baseline, const program::Program& updated) {
+    std::optional<match::Places> from, to;
+    program::at_once([&] { from.emplace(baseline); }, [&] { to.emplace(updated); });
+    return {std::move(*from), std::move(*to)};
+}
+
+Pairing::Pairing(BothPlaces places)
+    : baseline(std::move(places.first)), updated(std::move(places.second)), functions(match::match(baseline, updated)),
       data(baseline, updated, functions) {}
 
 bool same_dll(std::string_view a, std::string_view b) {

@@ -6,7 +6,8 @@ namespace suture::diff {
 
 /// What in one image corresponds to what in the other: the ground that every comparison stands on.
 struct Pairing {
-    Pairing(const program::Program& baseline_program, const program::Program& updated_program);
+    Pairing(const program::Program& baseline_program, const program::Program& updated_program)
+        : Pairing(places_of(baseline_program, updated_program)) {}
     Pairing(const Pairing&) = delete;
     Pairing& operator=(const Pairing&) = delete;
 
@@ -23,6 +24,11 @@ struct Pairing {
     bool same_section(std::uint32_t old_section, std::uint32_t new_section) const;
     /// True if two pieces of metadata are the same piece.
     bool same_metadata(std::uint32_t old_index, std::uint32_t new_index) const;
+
+  private:
+    using BothPlaces = std::pair<match::Places, match::Places>;
+    static BothPlaces places_of(const program::Program& baseline, const program::Program& updated);
+    explicit Pairing(BothPlaces places);
 };
 
 /// True if DLL names are equal without regard to case.

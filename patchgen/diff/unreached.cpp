@@ -2,6 +2,7 @@
 
 #include "engine/core/hash.hpp"
 #include "patchgen/program/machine_code.hpp"
+#include "patchgen/program/parallel.hpp"
 #include "patchgen/program/rva_index.hpp"
 #include "patchgen/program/x64/decode.hpp"
 
@@ -197,29 +198,30 @@ std::optional<Rva> different_unreached(const Pairing& pairing) {
         return *ByteView(digest_of(ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size())).bytes)
                     .read<std::uint32_t>(0);
     };
-    const auto before = Collector(pairing.baseline, [&](Rva at) {
-                            const match::Place place = pairing.baseline.at(at);
-                            if (place.kind == match::PlaceKind::import)
-                                return meaning(place, import_of(pairing.baseline.program().imports()[place.index]));
-                            if (place.kind == match::PlaceKind::data)
-                                return meaning(place, at.value);
-                            return meaning(place, place.kind == match::PlaceKind::function ? place.index : 0);
-                        }).run();
-    const auto after =
-        Collector(pairing.updated, [&](Rva at) {
-            const match::Place place = pairing.updated.at(at);
-            if (place.kind == match::PlaceKind::import)
-                return meaning(place, import_of(pairing.updated.program().imports()[place.index]));
-            if (place.kind == match::PlaceKind::data) {
-                const Counterpart& old = pairing.data.counterpart(place.index);
-                return meaning(place,
-                               old.kind == Counterpart::Kind::paired ? (old.baseline + place.offset).value : ~0u);
-            }
-            if (place.kind != match::PlaceKind::function)
-                return meaning(place, 0);
-            const auto& partners = pairing.functions.to_baseline[place.index];
-            return meaning(place, partners.empty() ? ~0u : partners.front());
-        }).run();
+    const auto old_meaning = [&](Rva at) {
+        const match::Place place = pairing.baseline.at(at);
+        if (place.kind == match::PlaceKind::import)
+            return meaning(place, import_of(pairing.baseline.program().imports()[place.index]));
+        if (place.kind == match::PlaceKind::data)
+            return meaning(place, at.value);
+        return meaning(place, place.kind == match::PlaceKind::function ? place.index : 0);
+    };
+    const auto new_meaning = [&](Rva at) {
+        const match::Place place = pairing.updated.at(at);
+        if (place.kind == match::PlaceKind::import)
+            return meaning(place, import_of(pairing.updated.program().imports()[place.index]));
+        if (place.kind == match::PlaceKind::data) {
+            const Counterpart& old = pairing.data.counterpart(place.index);
+            return meaning(place, old.kind == Counterpart::Kind::paired ? (old.baseline + place.offset).value : ~0u);
+        }
+        if (place.kind != match::PlaceKind::function)
+            return meaning(place, 0);
+        const auto& partners = pairing.functions.to_baseline[place.index];
+        return meaning(place, partners.empty() ? ~0u : partners.front());
+    };
+    std::vector<Piece> before, after;
+    program::at_once([&] { before = Collector(pairing.baseline, old_meaning).run(); },
+                     [&] { after = Collector(pairing.updated, new_meaning).run(); });
     const auto come = first_missing(after, before);
     // What is no longer understood as the function that it was is among what came.
     const bool gone = first_missing(before, after) ||

@@ -7,9 +7,15 @@ namespace suture::match {
 namespace {
 
 void put(Bytes& out, std::uint32_t value) {
-    for (unsigned shift = 0; shift < 32; shift += 8)
-        out.push_back(static_cast<std::uint8_t>(value >> shift));
+    const std::size_t at = out.size();
+    out.resize(at + 4);
+    for (unsigned i = 0; i < 4; ++i)
+        out[at + i] = static_cast<std::uint8_t>(value >> 8 * i);
 }
+
+/// Bytes that a reference adds to what is hashed, and room for what most functions have besides.
+constexpr std::size_t kReferenceBytes = 20;
+constexpr std::size_t kRoom = 64;
 
 /// Offset of `target` in the function, or -1 where it is elsewhere.
 std::uint32_t inside(const program::Function& function, Rva target) {
@@ -27,6 +33,7 @@ Bytes code_of(const program::Program& program, const program::Function& function
 
 Digest fingerprint_of(const program::Program& program, const program::Function& function) {
     Bytes text = code_of(program, function);
+    text.reserve(text.size() + kReferenceBytes * function.references.size() + kRoom);
     for (const program::Reference& reference : function.references) {
         const std::uint32_t mask = program::immediate_mask(reference.kind);
         for (std::uint32_t i = 0; i < reference.size && std::uint64_t{reference.offset} + i < text.size(); ++i)

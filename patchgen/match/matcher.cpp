@@ -1,5 +1,6 @@
 #include "patchgen/match/matcher.hpp"
 
+#include "patchgen/match/code_numbers.hpp"
 #include "patchgen/match/fingerprint.hpp"
 #include "patchgen/match/names.hpp"
 #include "patchgen/program/parallel.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -20,15 +22,6 @@ namespace {
 constexpr std::uint32_t kNone = ~0u;
 /// Fewest bytes of text that are no accident.
 constexpr std::size_t kMinText = 4;
-
-struct DigestHash {
-    std::size_t operator()(const Digest& digest) const {
-        std::size_t value = 0;
-        for (std::size_t i = 0; i < sizeof value; ++i)
-            value = value << 8 | digest.bytes[i];
-        return value;
-    }
-};
 
 std::uint64_t pair_key(std::uint32_t a, std::uint32_t b) {
     return std::uint64_t{a} << 32 | b;
@@ -69,6 +62,14 @@ class Matcher {
         result_.to_baseline.resize(updated_.size());
         result_.baseline_fingerprints = fingerprints_of(baseline.program());
         result_.updated_fingerprints = fingerprints_of(updated.program());
+        CodeNumbers numbers(baseline_.size() + updated_.size());
+        baseline_code_ = numbers.of(result_.baseline_fingerprints);
+        updated_code_ = numbers.of(result_.updated_fingerprints);
+        code_count_ = numbers.count();
+        left_of_baseline_.resize(baseline_.size());
+        left_of_updated_.resize(updated_.size());
+        std::iota(left_of_baseline_.begin(), left_of_baseline_.end(), 0u);
+        std::iota(left_of_updated_.begin(), left_of_updated_.end(), 0u);
     }
 
     Matching run() {
@@ -90,6 +91,12 @@ class Matcher {
     bool free_updated(std::uint32_t u) const { return result_.to_baseline[u].empty(); }
     bool compatible(std::uint32_t b, std::uint32_t u) const {
         return names_compatible(baseline_[b].names, updated_[u].names);
+    }
+
+    /// Most functions are paired early, and stay so.
+    void leave_out_pairs() {
+        std::erase_if(left_of_baseline_, [&](std::uint32_t b) { return !free_baseline(b); });
+        std::erase_if(left_of_updated_, [&](std::uint32_t u) { return !free_updated(u); });
     }
 
     void relate(std::uint32_t b, std::uint32_t u) {
@@ -154,33 +161,30 @@ class Matcher {
 
     /// Fingerprints, and names with fingerprints, that occur once on each side among what is free.
     bool by_fingerprints() {
-        std::unordered_map<Digest, Seen, DigestHash> seen;
+        leave_out_pairs();
+        std::vector<Seen> seen(code_count_);
         std::unordered_map<std::string, Seen> named;
         const auto named_key = [](const Digest& digest, const std::string& name) {
             return std::string(digest.bytes.begin(), digest.bytes.end()) + name;
         };
-        for (std::uint32_t b = 0; b < baseline_.size(); ++b) {
-            if (!free_baseline(b))
-                continue;
-            Seen::note(seen[result_.baseline_fingerprints[b]].baseline, b);
+        for (const std::uint32_t b : left_of_baseline_) {
+            Seen::note(seen[baseline_code_[b]].baseline, b);
             for (const std::string& name : baseline_[b].names)
                 Seen::note(named[named_key(result_.baseline_fingerprints[b], name)].baseline, b);
         }
-        for (std::uint32_t u = 0; u < updated_.size(); ++u) {
-            if (!free_updated(u))
-                continue;
-            Seen::note(seen[result_.updated_fingerprints[u]].updated, u);
+        for (const std::uint32_t u : left_of_updated_) {
+            Seen::note(seen[updated_code_[u]].updated, u);
             for (const std::string& name : updated_[u].names)
                 Seen::note(named[named_key(result_.updated_fingerprints[u], name)].updated, u);
         }
         bool paired = false;
-        for (std::uint32_t b = 0; b < baseline_.size(); ++b) {
+        for (const std::uint32_t b : left_of_baseline_) {
             if (!free_baseline(b))
                 continue;
             for (const std::string& name : baseline_[b].names)
                 if (const Seen& one = named[named_key(result_.baseline_fingerprints[b], name)]; one.unique())
                     paired |= relate_if_free(one.baseline, one.updated);
-            if (const Seen& one = seen[result_.baseline_fingerprints[b]]; one.unique())
+            if (const Seen& one = seen[baseline_code_[b]]; one.unique())
                 paired |= relate_if_free(one.baseline, one.updated);
         }
         return paired;
@@ -312,26 +316,35 @@ class Matcher {
 
     /// Functions with the same code that what is known of their references tells apart: wherever they lie.
     bool by_meaning() {
-        std::unordered_map<Digest, std::uint32_t, DigestHash> counts; ///< free functions of either image
-        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
-            if (free_baseline(b))
-                ++counts[result_.baseline_fingerprints[b]];
-        for (std::uint32_t u = 0; u < updated_.size(); ++u)
-            if (free_updated(u))
-                ++counts[result_.updated_fingerprints[u]];
-        const auto is_twin = [&](const Digest& digest) { return counts[digest] > 2; };
+        leave_out_pairs();
+        std::vector<std::uint32_t> counts(code_count_); // free functions of either image
+        for (const std::uint32_t b : left_of_baseline_)
+            ++counts[baseline_code_[b]];
+        for (const std::uint32_t u : left_of_updated_)
+            ++counts[updated_code_[u]];
+        std::vector<std::uint32_t> from, to;
+        std::ranges::copy_if(left_of_baseline_, std::back_inserter(from),
+                             [&](std::uint32_t b) { return counts[baseline_code_[b]] > 2; });
+        std::ranges::copy_if(left_of_updated_, std::back_inserter(to),
+                             [&](std::uint32_t u) { return counts[updated_code_[u]] > 2; });
+        std::vector<Meaning> meanings(from.size() + to.size());
+        program::for_each_index(meanings.size(), [&](std::size_t i) {
+            const bool updated = i >= from.size();
+            meanings[i] = meaning_of(updated ? to[i - from.size()] : from[i], updated);
+        });
         std::unordered_map<std::uint64_t, Seen> seen;
-        for (std::uint32_t b = 0; b < baseline_.size(); ++b)
-            if (free_baseline(b) && is_twin(result_.baseline_fingerprints[b]))
-                Seen::note(seen[meaning_of(b, result_.baseline_fingerprints[b], baseline_places_, false)].baseline, b);
-        for (std::uint32_t u = 0; u < updated_.size(); ++u)
-            if (free_updated(u) && is_twin(result_.updated_fingerprints[u]))
-                Seen::note(seen[meaning_of(u, result_.updated_fingerprints[u], updated_places_, true)].updated, u);
+        seen.reserve(meanings.size());
+        for (std::size_t i = 0; i < from.size(); ++i)
+            Seen::note(seen[meanings[i].hash].baseline, from[i]);
+        for (std::size_t i = 0; i < to.size(); ++i)
+            Seen::note(seen[meanings[from.size() + i].hash].updated, to[i]);
         bool paired = false;
-        for (std::uint32_t b = 0; b < baseline_.size(); ++b) {
-            if (!free_baseline(b) || !is_twin(result_.baseline_fingerprints[b]))
+        for (std::size_t i = 0; i < from.size(); ++i) {
+            if (!free_baseline(from[i]))
                 continue;
-            const Seen& one = seen[meaning_of(b, result_.baseline_fingerprints[b], baseline_places_, false)];
+            // Pairs that this made meanwhile tell more.
+            const bool outdated = paired && meanings[i].may_grow;
+            const Seen& one = seen[outdated ? meaning_of(from[i], false).hash : meanings[i].hash];
             if (one.unique() && result_.same_code(one.baseline, one.updated) &&
                 !contradicted(one.baseline, one.updated))
                 paired |= relate_if_free(one.baseline, one.updated);
@@ -345,14 +358,26 @@ class Matcher {
         return state ^ state >> 29;
     }
 
+    struct Meaning {
+        std::uint64_t hash = 0;
+        bool may_grow = false; ///< it refers to functions that are in no pair yet
+    };
+
     /// A hash of a function's code and of what its references lead to, as far as that is the same in both images where
     /// it means the same: functions that are paired, imports by name, text, constants that are read.
-    std::uint64_t meaning_of(std::uint32_t index, const Digest& digest, const Places& places, bool updated) const {
-        std::uint64_t state = DigestHash{}(digest);
-        for (const program::Reference& reference : places.program().functions()[index].references)
-            if (program::has_target(reference.kind))
-                state = mixed(state, meaning_of(reference, places, updated));
-        return state;
+    Meaning meaning_of(std::uint32_t index, bool updated) const {
+        const Places& places = updated ? updated_places_ : baseline_places_;
+        const auto& fingerprints = updated ? result_.updated_fingerprints : result_.baseline_fingerprints;
+        Meaning meaning{DigestHash{}(fingerprints[index])};
+        for (const program::Reference& reference : places.program().functions()[index].references) {
+            if (!program::has_target(reference.kind))
+                continue;
+            const std::uint64_t one = meaning_of(reference, places, updated);
+            meaning.hash = mixed(meaning.hash, one);
+            if (one == 0 && !meaning.may_grow)
+                meaning.may_grow = places.at(reference.target).kind == PlaceKind::function;
+        }
+        return meaning;
     }
 
     std::uint64_t meaning_of(const program::Reference& reference, const Places& places, bool updated) const {
@@ -610,6 +635,11 @@ class Matcher {
     std::span<const program::Function> baseline_;
     std::span<const program::Function> updated_;
     Matching result_;
+    std::vector<std::uint32_t> baseline_code_; ///< by function: equal where the fingerprints are
+    std::vector<std::uint32_t> updated_code_;
+    std::uint32_t code_count_ = 0;
+    std::vector<std::uint32_t> left_of_baseline_; ///< functions, ascending: all that are free, and perhaps others
+    std::vector<std::uint32_t> left_of_updated_;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> fresh_; ///< pairs whose references were not looked at yet
     std::vector<std::vector<std::uint32_t>> baseline_votes_;     ///< counterparts that references speak for, ascending
     std::vector<std::vector<std::uint32_t>> updated_votes_;

@@ -86,10 +86,11 @@ class Finder {
     }
 
     void leave_out_what_is_referred_to(std::span<const Rva> pointers, const CodeMap& map) {
+        const RvaIndex index = index_of_begins(gaps_, [](const RvaRange& gap) { return gap.begin; });
         const auto leave_out = [&](Rva target) {
-            const auto next = std::ranges::upper_bound(gaps_, target, {}, &RvaRange::begin);
-            if (next != gaps_.begin() && std::prev(next)->contains(target))
-                std::prev(next)->size = 0;
+            const std::size_t next = index.up_to(target);
+            if (next != 0 && gaps_[next - 1].contains(target))
+                gaps_[next - 1].size = 0;
         };
         std::ranges::for_each(pointers, leave_out);
         for (const DecodedCode& code : map.codes)

@@ -86,6 +86,18 @@ void for_each_index(std::size_t count, const Work& work) {
     SharedCalls<Work>(count, work).finish();
 }
 
+/// Does both, side by side.
+template <class A, class B>
+void at_once(const A& a, const B& b) {
+    std::atomic<bool> begun = false;
+    SharedWork other([&] {
+        if (!begun.exchange(true))
+            b();
+    });
+    a();
+    other.finish();
+}
+
 /// Makes something of each i in [0, count), side by side, and hands it to take() in order. Not all of it is in memory
 /// at a time. take() runs while more is made: it must change nothing that make() looks at.
 template <class Make, class Take>

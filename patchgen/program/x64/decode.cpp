@@ -16,6 +16,29 @@ constexpr std::uint32_t kMaxInstruction = 15;
 
 using Form = isa::x64::CommonForm::Kind;
 
+/// Lists of a thread, which keep their room from one stretch to the next.
+struct Room {
+    /// Elements of lists that are kept.
+    static constexpr std::size_t kMost = 65536;
+    std::vector<std::uint32_t> instructions;
+    std::vector<Reference> references;
+
+    static Room& of_thread() {
+        static thread_local Room room;
+        return room;
+    }
+
+    void take(DecodedCode& code) {
+        const auto keep = [](auto& mine, auto& used) {
+            used.clear();
+            if (used.capacity() <= kMost)
+                mine.swap(used);
+        };
+        keep(instructions, code.instructions);
+        keep(references, code.references);
+    }
+};
+
 class Decoding {
   public:
     explicit Decoding(const Stretch& stretch)
@@ -24,7 +47,11 @@ class Decoding {
 
     DecodedCode run() {
         find_trailing_zeros();
-        code_.instructions.reserve(size_ / 3);
+        // What grows as it is found does so in room that the thread has already; what is kept takes no more than it
+        // needs: these are most of what an image takes in memory.
+        Room& room = Room::of_thread();
+        code_.instructions.swap(room.instructions);
+        code_.references.swap(room.references);
         walk();
         if (code_.undecoded.empty())
             add_relocated_fields();
@@ -32,9 +59,11 @@ class Decoding {
             check_branches();
         if (!std::ranges::is_sorted(code_.references))
             std::ranges::sort(code_.references);
-        // These are most of what an image takes in memory.
-        code_.instructions.shrink_to_fit();
-        code_.references.shrink_to_fit();
+        std::vector<std::uint32_t> instructions(code_.instructions.begin(), code_.instructions.end());
+        std::vector<Reference> references(code_.references.begin(), code_.references.end());
+        room.take(code_);
+        code_.instructions = std::move(instructions);
+        code_.references = std::move(references);
         return std::move(code_);
     }
 
