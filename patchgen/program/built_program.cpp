@@ -289,7 +289,7 @@ void BuiltProgram::build_words(AddressWords of_handlers, std::span<const Rva> la
     const auto repeated = std::ranges::unique(tables);
     tables.erase(repeated.begin(), repeated.end());
     sort_unique(taken);
-    words_.append(type_information_of(image_, pointers_, taken));
+    words_.append(type_information_of(image_, pointers_, taken, relocations_));
     words_.append({words_of(image_, tables, landmarks), {}});
     auto at_start = runtime_relocations_of(image_, imports_);
     words_.append({{}, std::move(at_start.lists)});

@@ -1,5 +1,7 @@
 #include "patchgen/program/type_information.hpp"
 
+#include "engine/pe/pointer.hpp"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -60,6 +62,15 @@ class Reader {
             add_word(types + 4 + 4 * i);
             add(rva(types + 4 + 4 * i), 28, {4, 24});
         }
+    }
+
+    /// In front of a table of virtual functions lies what leads to the locator: whatever lies before that has ended.
+    void front_of_table(Rva at) {
+        const auto value = image_.read<std::uint64_t>(at);
+        const auto locator = value ? pe::rva_of(image_, *value) : std::nullopt;
+        if (locator && is_data(at) && is_object_locator(image_, *locator) &&
+            is_type_descriptor(image_, rva(*locator + 12)))
+            add(at, 8, {});
     }
 
     AddressWords take() { return std::move(found_); }
@@ -145,12 +156,16 @@ bool is_object_locator(const pe::Image& image, Rva at) {
     return image.read<std::uint32_t>(at) == 1u && image.read<std::uint32_t>(at + 20) == at.value;
 }
 
-AddressWords type_information_of(const pe::Image& image, std::span<const Rva> pointers, std::span<const Rva> taken) {
+AddressWords type_information_of(const pe::Image& image, std::span<const Rva> pointers, std::span<const Rva> taken,
+                                 std::span<const pe::Relocation> relocations) {
     Reader reader(image);
     for (const Rva at : pointers)
         reader.object_locator(at);
     for (const Rva at : taken)
         reader.throw_info(at);
+    for (const pe::Relocation& field : relocations)
+        if (field.size == 8)
+            reader.front_of_table(field.at);
     return reader.take();
 }
 

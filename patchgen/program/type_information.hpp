@@ -16,6 +16,8 @@ bool is_object_locator(const pe::Image& image, Rva at);
 /// Words of the type information of Microsoft's C++: what complete object locators (the targets of `pointers`) and
 /// what describes thrown objects (`taken`: addresses that code takes) lead to. The layouts are those of Microsoft's
 /// public headers rttidata.h and ehdata.h.
-AddressWords type_information_of(const pe::Image& image, std::span<const Rva> pointers, std::span<const Rva> taken);
+/// `relocations`: of the image, to tell where tables of virtual functions begin.
+AddressWords type_information_of(const pe::Image& image, std::span<const Rva> pointers, std::span<const Rva> taken,
+                                 std::span<const pe::Relocation> relocations);
 
 } // namespace suture::program

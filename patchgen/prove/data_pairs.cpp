@@ -192,6 +192,10 @@ bool Equivalence::begins_elsewhere(const Goal& goal) const {
 Result<void> Equivalence::settle_behind(const Goal& goal) {
     // Where the next thing of the baseline begins elsewhere, the two are aligned each by itself.
     const Place& behind = goal.place;
+    // A structure of its own that begins there is no part of anything.
+    const DataObject* begins = behind.in_package ? nullptr : overlay_.baseline().data_at(behind.rva);
+    if (begins && begins->range.begin == behind.rva && begins->size_known && begins->names.empty())
+        return {};
     const DataObject* theirs = behind.in_package ? nullptr : overlay_.baseline().data_at(Rva{behind.rva.value - 1});
     if (theirs && theirs->range.end() > behind.rva.value && theirs->range.end() - behind.rva.value <= kMaxPadding)
         return compare_data(goal, goal.updated, behind,
