@@ -286,19 +286,36 @@ void CodeMap::merge(std::vector<Start> fresh, std::vector<DecodedCode> decoded) 
         index_starts();
         return;
     }
-    CodeMap whole;
-    const std::size_t count = starts.size() + fresh.size();
-    whole.starts.reserve(count);
-    whole.codes.reserve(count);
-    whole.tables.resize(tables.empty() ? 0 : count);
-    for (std::size_t old = 0, next = 0; old < starts.size() || next < fresh.size();) {
-        const bool take_old = next == fresh.size() || (old < starts.size() && starts[old].begin < fresh[next].begin);
-        if (take_old && !tables.empty())
-            whole.tables[whole.starts.size()] = std::move(tables[old]);
-        whole.starts.push_back(take_old ? starts[old] : fresh[next]);
-        whole.codes.push_back(std::move(take_old ? codes[old++] : decoded[next++]));
+    // From the back, so that what lies in front of all that is new stays where it is; with some room for the next time.
+    std::size_t old = starts.size();
+    std::size_t next = fresh.size();
+    const std::size_t count = old + next;
+    const auto grow = [&](auto& list) {
+        if (list.capacity() < count)
+            list.reserve(count + count / 16);
+        list.resize(count);
+    };
+    grow(starts);
+    grow(codes);
+    const bool has_tables = !tables.empty();
+    if (has_tables)
+        grow(tables);
+    for (std::size_t to = count; next != 0;) {
+        --to;
+        if (old != 0 && fresh[next - 1].begin <= starts[old - 1].begin) {
+            --old;
+            starts[to] = starts[old];
+            codes[to] = std::move(codes[old]);
+            if (has_tables)
+                tables[to] = std::move(tables[old]);
+        } else {
+            --next;
+            starts[to] = fresh[next];
+            codes[to] = std::move(decoded[next]);
+            if (has_tables)
+                tables[to].clear();
+        }
     }
-    *this = std::move(whole);
     index_starts();
 }
 

@@ -19,7 +19,7 @@ using Form = isa::x64::CommonForm::Kind;
 /// Lists of a thread, which keep their room from one stretch to the next.
 struct Room {
     /// Elements of lists that are kept.
-    static constexpr std::size_t kMost = 65536;
+    static constexpr std::size_t kMost = 8192;
     std::vector<std::uint32_t> instructions;
     std::vector<Reference> references;
 

@@ -8,15 +8,36 @@ namespace suture::program::x64 {
 
 namespace {
 
-/// The form of instructions that differ in numbers and registers only.
-struct StepForm {
-    std::uint64_t key = 0; ///< 0: none
-    DecodedStep decoded;
-};
-
-constexpr std::size_t kFormBits = 10;
+constexpr std::size_t kFormBits = 12;
+constexpr std::size_t kForms = std::size_t{1} << kFormBits;
 /// An odd factor with bits all over: 2^64 divided by the golden ratio.
 constexpr std::uint64_t kMixer = 0x9e37'79b9'7f4a'7c15;
+
+/// What a thread has had decoded: forms of instructions that differ in numbers and registers only. Programs have some
+/// hundred. Threads that decode nothing take no memory for it.
+class Forms {
+  public:
+    /// nullptr where `code` is no instruction. `key`: of its form, not 0.
+    const DecodedStep* of(std::uint64_t key, ByteView code, Rva at, std::uint32_t offset) {
+        const std::size_t slot = key * kMixer >> (64 - kFormBits);
+        if (keys_[slot] == key)
+            return &decoded_[numbers_[slot]];
+        auto decoded = decode_step(code, at, offset);
+        if (!decoded)
+            return nullptr;
+        if (keys_[slot] == 0) {
+            numbers_[slot] = static_cast<std::uint16_t>(decoded_.size());
+            decoded_.emplace_back();
+        }
+        keys_[slot] = key;
+        return &(decoded_[numbers_[slot]] = std::move(*decoded));
+    }
+
+  private:
+    std::array<std::uint64_t, kForms> keys_{}; ///< 0: none
+    std::array<std::uint16_t, kForms> numbers_{};
+    std::vector<DecodedStep> decoded_;
+};
 
 /// The head of an instruction of a common form, taken apart (Intel SDM volume 2, 2.1 and 2.2.1).
 class Head {
@@ -138,7 +159,7 @@ Step step_like(const DecodedStep& form, const Head& head, ByteView code, Rva at,
 } // namespace
 
 bool add_step(ByteView code, Rva at, std::uint32_t offset, std::vector<Step>& steps) {
-    static thread_local std::array<StepForm, std::size_t{1} << kFormBits> forms;
+    static thread_local Forms forms;
     const auto common = isa::x64::common_form(code);
     if (common.head == 0) {
         const auto decoded = decode_step(code, at, offset);
@@ -147,15 +168,10 @@ bool add_step(ByteView code, Rva at, std::uint32_t offset, std::vector<Step>& st
         return decoded.has_value();
     }
     const Head head(code, common.head);
-    const std::uint64_t key = head.key();
-    StepForm& form = forms[key * kMixer >> (64 - kFormBits)];
-    if (form.key != key) {
-        const auto decoded = decode_step(code, at, offset);
-        if (!decoded)
-            return false;
-        form = {key, *decoded};
-    }
-    steps.push_back(step_like(form.decoded, head, code, at, offset));
+    const DecodedStep* form = forms.of(head.key(), code, at, offset);
+    if (!form)
+        return false;
+    steps.push_back(step_like(*form, head, code, at, offset));
     return true;
 }
 
