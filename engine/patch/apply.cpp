@@ -2,6 +2,7 @@
 #include "engine/patch/import_resolution.hpp"
 #include "engine/patch/job.hpp"
 #include "engine/patch/placement.hpp"
+#include "engine/patch/recovery.hpp"
 #include "engine/patch/verification.hpp"
 
 #include <fmt/format.h>
@@ -99,13 +100,11 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
     const auto ledger = std::ranges::find(ledgers, job.module.range, &Ledger::module_range);
     if (ledger != ledgers.end()) {
         job.before = *ledger;
-        const auto sequence = check_sequence(package, *ledger, ledgers);
-        // Of a module that was unloaded and loaded again the ledger says what is true no more.
-        if (!sequence && sequence.error().code() == Code::already_applied)
-            SUTURE_CHECK(verify_ledger(target, *ledger));
-        if (!sequence)
-            return std::unexpected(sequence.error());
-        known = *sequence;
+        SUTURE_TRY(const bool stale, is_stale(target, *ledger, {&job.module, 1}));
+        if (stale)
+            return fail(Error(Code::needs_recover, "it was unloaded while it was patched, and loaded again")
+                            .in_image(job.module.name));
+        SUTURE_TRY(known, check_sequence(package, *ledger, ledgers));
     }
     SUTURE_CHECK(check_minimum(manifest, job.before ? job.before->active : 0));
     // Before as much memory is taken as the process says.

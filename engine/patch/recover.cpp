@@ -20,7 +20,7 @@ namespace {
 struct Task {
     Ledger before;
     Recovery way = Recovery::none;
-    bool loaded = false; ///< else its sites are gone, and with them all that led to its pages
+    bool loaded = false; ///< with its sites; else all that led to its pages is gone
     Ledger after;        ///< what will be in force; of no meaning for take_out
     StateTransfer state; ///< of globals, where a version is put in force
 
@@ -34,10 +34,7 @@ struct Task {
 };
 
 Task task_of(const Ledger& ledger, std::span<const Ledger> all, std::span<const target::Module> modules) {
-    Task task{ledger, recovery_of(ledger, all), false, ledger, {}};
-    task.loaded = std::ranges::any_of(modules, [&](const target::Module& one) {
-        return one.range == ledger.module_range && target::same_file_name(one.name, ledger.module);
-    });
+    Task task{ledger, recovery_of(ledger, all), is_loaded(ledger, modules), ledger, {}};
     if (task.way != Recovery::none && !task.loaded)
         task.way = Recovery::take_out;
     if (task.way == Recovery::undo)
@@ -214,9 +211,13 @@ Result<Report> recover(target::Target& target, const Options& options) {
     SUTURE_TRY(const auto modules, target.modules());
     SUTURE_TRY(const Leftovers leftovers, find_leftovers(target, ledgers));
     std::vector<Task> tasks;
-    for (const Ledger& ledger : ledgers)
-        if (ledger.phase != Phase::live)
+    for (const Ledger& ledger : ledgers) {
+        SUTURE_TRY(const bool stale, is_stale(target, ledger, modules));
+        if (stale)
+            tasks.push_back({ledger, Recovery::take_out, false, ledger, {}});
+        else if (ledger.phase != Phase::live)
             tasks.push_back(task_of(ledger, ledgers, modules));
+    }
     if (tasks.empty() && leftovers.empty())
         return fail(Code::nothing_to_recover, fmt::format("process {}", target.pid()));
 

@@ -1,5 +1,7 @@
 #include "engine/patch/recovery.hpp"
 
+#include "engine/patch/plan.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -58,6 +60,33 @@ Recovery recovery_of(const Ledger& ledger, std::span<const Ledger> all) {
     return ledger.update.fresh && ledger.versions.size() == 1 ? Recovery::take_out : Recovery::undo;
 }
 
+bool is_loaded(const Ledger& ledger, std::span<const target::Module> modules) {
+    return std::ranges::any_of(modules, [&](const target::Module& one) {
+        return one.range == ledger.module_range && target::same_file_name(one.name, ledger.module);
+    });
+}
+
+Result<bool> is_stale(target::Target& target, const Ledger& ledger, std::span<const target::Module> modules) {
+    if (ledger.phase != Phase::live)
+        return false;
+    if (!is_loaded(ledger, modules))
+        return true;
+    for (std::size_t i = 0; i < ledger.functions.size(); ++i) {
+        const auto writes = site_writes(ledger, i);
+        if (!writes)
+            return false; // such a ledger is refused for what it says
+        for (const SiteWrite& write : *writes) {
+            Bytes found(write.after.size());
+            const auto read = target.read(write.at, found);
+            if (!read && read.error().code() != Code::target_read_failed)
+                return std::unexpected(read.error());
+            if (read && found == write.after)
+                return false;
+        }
+    }
+    return true;
+}
+
 std::string describe(Recovery recovery, const Ledger& ledger) {
     const std::uint32_t sequence = ledger.part() ? ledger.part()->sequence : ledger.active;
     const auto stays = [&] {
@@ -72,6 +101,8 @@ std::string describe(Recovery recovery, const Ledger& ledger) {
     case Recovery::undo:
         return ledger.update.fresh ? fmt::format("take sequence {} out; {}", sequence, stays()) : stays();
     case Recovery::take_out:
+        if (ledger.phase == Phase::live)
+            return "free its pages: the module was unloaded";
         return ledger.phase == Phase::removing ? "finish the removal, every byte as before"
                                                : fmt::format("take sequence {} out, every byte as before", sequence);
     }

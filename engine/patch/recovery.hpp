@@ -20,6 +20,13 @@ enum class Recovery : std::uint8_t {
 /// committed, all pages of the others are in place, and they follow; else none is committed, and none will be.
 Recovery recovery_of(const Ledger& ledger, std::span<const Ledger> all);
 
+/// True if nothing leads to what a live ledger tells of: its module is not loaded, or none of its sites is there, as
+/// after it was unloaded and loaded again. Errors: target_gone, target_inaccessible.
+Result<bool> is_stale(target::Target& target, const Ledger& ledger, std::span<const target::Module> modules);
+
+/// True if the module of the ledger is among them.
+bool is_loaded(const Ledger& ledger, std::span<const target::Module> modules);
+
 /// In words: "put sequence 2 in force, as in the other modules of the update".
 std::string describe(Recovery recovery, const Ledger& ledger);
 

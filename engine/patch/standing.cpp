@@ -29,7 +29,7 @@ bool is_gone(const Error& error) {
 }
 
 Standing standing_of(const ModuleStatus& module, std::uint32_t newest) {
-    if (module.phase != Phase::live)
+    if (module.needs_recover())
         return Standing::needs_recover;
     if (!module.findings.empty())
         return Standing::differs;

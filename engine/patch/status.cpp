@@ -6,8 +6,10 @@ namespace suture::patch {
 
 Result<std::vector<ModuleStatus>> status(target::Target& target) {
     SUTURE_TRY(const auto ledgers, find_ledgers(target));
+    SUTURE_TRY(const auto loaded, target.modules());
     std::vector<ModuleStatus> modules;
     for (const Ledger& ledger : ledgers) {
+        SUTURE_TRY(const bool stale, is_stale(target, ledger, loaded));
         ModuleStatus& module = modules.emplace_back();
         module.module = ledger.module;
         module.base = ledger.module_range.begin;
@@ -15,8 +17,8 @@ Result<std::vector<ModuleStatus>> status(target::Target& target) {
         module.sections = ledger.sections;
         module.active = ledger.active;
         module.phase = ledger.phase;
-        if (ledger.phase != Phase::live)
-            module.recovery = describe(recovery_of(ledger, ledgers), ledger);
+        if (stale || ledger.phase != Phase::live)
+            module.recovery = describe(stale ? Recovery::take_out : recovery_of(ledger, ledgers), ledger);
         for (const LedgerVersion& version : ledger.versions)
             module.versions.push_back(
                 {version.sequence, version.id,

@@ -21,8 +21,10 @@ struct ModuleStatus {
     std::uint32_t active = 0;                  ///< sequence in force, 0 for the baseline
     std::vector<VersionStatus> versions;       ///< ascending by sequence
     Phase phase = Phase::live;                 ///< anything but `live`: an operation was cut off
-    std::string recovery;                      ///< what recover() does then
+    std::string recovery;                      ///< what recover() would do; empty: nothing
     std::vector<Finding> findings;             ///< differences from what was written; empty: intact
+
+    bool needs_recover() const { return !recovery.empty(); }
 };
 
 /// Every module of the target that a ledger tells of, ascending by base, each verified to the byte. Changes nothing.

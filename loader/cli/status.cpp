@@ -22,10 +22,7 @@ struct ProcessStatus {
     patch::Leftovers leftovers;
 
     bool empty() const { return modules.empty() && leftovers.empty(); }
-    bool is_final() const {
-        return leftovers.empty() &&
-               std::ranges::all_of(modules, [](const ModuleStatus& module) { return module.phase == Phase::live; });
-    }
+    bool is_final() const { return leftovers.empty() && std::ranges::none_of(modules, &ModuleStatus::needs_recover); }
 };
 
 Result<ProcessStatus> look(target::Target& target) {
@@ -54,8 +51,9 @@ std::string in_force(const ModuleStatus& module) {
 }
 
 std::string state_text(const ModuleStatus& module) {
-    if (module.phase != Phase::live)
-        return "needs recover: an operation was cut off, `suture recover` will " + module.recovery;
+    if (module.needs_recover())
+        return fmt::format("needs recover: {}`suture recover` will {}",
+                           module.phase == Phase::live ? "" : "an operation was cut off, ", module.recovery);
     return module.findings.empty() ? "intact" : "not intact";
 }
 
@@ -75,9 +73,9 @@ Json module_json(const ModuleStatus& module) {
                  {"base", module.base.value},
                  {"active", module.active},
                  {"versions", Json::array()},
-                 {"intact", module.phase == Phase::live && module.findings.empty()},
-                 {"needs_recover", module.phase != Phase::live},
-                 {"recovery", module.phase != Phase::live ? Json(module.recovery) : Json(nullptr)},
+                 {"intact", !module.needs_recover() && module.findings.empty()},
+                 {"needs_recover", module.needs_recover()},
+                 {"recovery", module.needs_recover() ? Json(module.recovery) : Json(nullptr)},
                  {"findings", Json::array()}};
     for (const patch::VersionStatus& version : module.versions)
         json["versions"].push_back(
@@ -88,7 +86,7 @@ Json module_json(const ModuleStatus& module) {
 }
 
 std::optional<Error> error_of(std::uint64_t pid, const ModuleStatus& module) {
-    if (module.phase != Phase::live)
+    if (module.needs_recover())
         return Error(Code::needs_recover, fmt::format("process {}", pid)).in_image(module.module);
     if (!module.findings.empty())
         return Error(Code::verification_failed,

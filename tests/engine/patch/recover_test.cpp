@@ -203,6 +203,42 @@ TEST_F(RecoverTest, AModuleThatWasUnloadedMeanwhileIsGivenUp) {
     EXPECT_EQ(target_.pages(), other.pages());
 }
 
+TEST_F(RecoverTest, WhatIsLeftOfAModuleThatWasUnloadedIsFreed) {
+    for (const bool again : {false, true}) {
+        fresh();
+        const auto before = target_.pages();
+        ASSERT_TRUE(apply_files({a_.package(1, false), b_.package(1, false)}));
+        EXPECT_FALSE(recover(target_, {}));
+        const Va code = find_ledgers(target_)->front().versions.front().image.begin + package::kFirstSection.value;
+        target_.unload_module("a.dll");
+        if (again)
+            a_.load(target_);
+        const auto modules = status(target_);
+        EXPECT_EQ(modules->at(0).recovery, "free its pages: the module was unloaded");
+        EXPECT_EQ(modules->at(1).recovery, "");
+        expect_refused(apply_files({a_.package(1, false)}), again ? Code::needs_recover : Code::module_not_loaded);
+        // A thread may have called it, and come back when it is there again.
+        target_.threads = [&](unsigned) { return std::vector{thread_at(code)}; };
+        expect_refused(recover(target_, {}), Code::not_quiescent);
+        target_.threads = [](unsigned) { return std::vector<target::ThreadState>{}; };
+        const auto report = recover(target_, {});
+        ASSERT_TRUE(report) << report.error().message();
+        EXPECT_EQ(b_.version(target_), 1u);
+        ASSERT_TRUE(remove(target_, "b.dll", {}));
+        if (!again)
+            a_.load(target_);
+        EXPECT_EQ(target_.pages(), before);
+        EXPECT_TRUE(apply_files({a_.package(1, false)}));
+    }
+}
+
+TEST_F(RecoverTest, WhereOneSiteIsLeftNothingIsFreed) {
+    ASSERT_TRUE(apply_files({a_.package(1, false)}));
+    target_.poke(a_.at(PatchedModule::kPrologue), PatchedModule::old_code(PatchedModule::kPrologue));
+    expect_refused(recover(target_, {}), Code::nothing_to_recover);
+    expect_refused(apply_files({a_.package(2, false)}), Code::verification_failed);
+}
+
 TEST_F(RecoverTest, AModuleThatIsBusyDoesNotHoldUpTheOthers) {
     ASSERT_TRUE(apply_files({b_.package(2, true)}));
     die_in_apply("write_code", 2); // the commit
