@@ -18,6 +18,10 @@ constexpr std::uint64_t kPage = 4096;
 /// Read at once where possible: unwind data of neighbouring functions lies together.
 constexpr std::uint64_t kPagesPerRead = 16;
 constexpr std::size_t kMaxCachedInfos = 65536;
+/// Of unwind data, epilogues included, of which a hostile image could have a lot.
+constexpr std::size_t kMaxCachedInfoBytes = 64u << 20;
+/// Of .xdata records that lengths of functions are read from, in pages.
+constexpr std::size_t kMaxLengthPages = (64u << 20) / kPage;
 
 constexpr std::array<std::pair<std::string_view, EntryRole>, 5> kRoles{{
     {"RtlUserThreadStart", EntryRole::thread_start},
@@ -73,6 +77,8 @@ void CodeImage::load() {
         return;
     if (unwind.size != 0 && !fetch(unwind.begin.value, unwind.size))
         return;
+    if (!fetch_lengths(*image))
+        return;
     auto functions = pe::runtime_functions_of(*image);
     if (!functions)
         return;
@@ -81,6 +87,17 @@ void CodeImage::load() {
     image_ = std::move(*image);
     if (is_ntdll(name_))
         load_roles();
+}
+
+bool CodeImage::fetch_lengths(const pe::Image& image) {
+    std::size_t pages = 0;
+    for (const Rva at : pe::length_words_of(image)) {
+        if (at.value < range_.size && present_[at.value / kPage])
+            continue;
+        if (++pages > kMaxLengthPages || !fetch(at.value, 4))
+            return false;
+    }
+    return true;
 }
 
 void CodeImage::load_roles() {
@@ -159,6 +176,27 @@ const pe::UnwindInfo* CodeImage::unwind_info_at(Rva rva) {
     auto info = pe::unwind_info_at(*image_, rva);
     auto kept = info ? std::make_unique<pe::UnwindInfo>(std::move(*info)) : nullptr;
     return infos_.emplace(rva, std::move(kept)).first->second.get();
+}
+
+const pe::UnwindInfoArm64* CodeImage::unwind_info_of(const pe::RuntimeFunction& function) {
+    if (const auto known = infos_arm64_.find(function.range.begin); known != infos_arm64_.end())
+        return known->second.get();
+    if (!readable() || infos_arm64_.size() >= kMaxCachedInfos || info_bytes_ > kMaxCachedInfoBytes)
+        return nullptr;
+    const std::uint32_t at = function.unwind_info.value;
+    constexpr std::uint64_t kHeader = 8;
+    if (function.packed == 0) {
+        const std::uint64_t room = at < range_.size ? range_.size - at : 0;
+        const auto start = bytes_at(range_.begin + at, std::min(room, kHeader));
+        const auto size = start ? pe::unwind_record_size_arm64(*start) : std::nullopt;
+        if (!size || !fetch(at, *size))
+            return nullptr;
+    }
+    auto info = pe::unwind_info_arm64_of(*image_, function);
+    auto kept = info ? std::make_unique<pe::UnwindInfoArm64>(std::move(*info)) : nullptr;
+    if (kept)
+        info_bytes_ += kept->codes.size() + kept->epilogs.size() * sizeof(pe::EpilogArm64);
+    return infos_arm64_.emplace(function.range.begin, std::move(kept)).first->second.get();
 }
 
 EntryRole CodeImage::role_of(Rva begin) const {

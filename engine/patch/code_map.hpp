@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/pe/image.hpp"
+#include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 #include "engine/target/target.hpp"
 
@@ -54,6 +55,8 @@ class CodeImage {
     const pe::RuntimeFunction* function_at(Rva rva) const;
     /// The decoded unwind data at `rva`, or nullptr where it is malformed. Valid as long as this object.
     const pe::UnwindInfo* unwind_info_at(Rva rva);
+    /// The decoded unwind data of an entry of function_at() in an image for Arm64, or nullptr, likewise.
+    const pe::UnwindInfoArm64* unwind_info_of(const pe::RuntimeFunction& function);
     /// Role of the function that begins at `begin`.
     EntryRole role_of(Rva begin) const;
 
@@ -65,6 +68,7 @@ class CodeImage {
     void load();
     bool fetch(std::uint64_t offset, std::uint64_t size);
     bool read_pages(std::uint64_t first, std::uint64_t count);
+    bool fetch_lengths(const pe::Image& image);
     void load_roles();
 
     target::Target* target_;
@@ -76,6 +80,8 @@ class CodeImage {
     Bytes headers_;
     std::vector<pe::RuntimeFunction> functions_;
     std::unordered_map<Rva, std::unique_ptr<pe::UnwindInfo>> infos_;
+    std::unordered_map<Rva, std::unique_ptr<pe::UnwindInfoArm64>> infos_arm64_; ///< by begin of the entry
+    std::size_t info_bytes_ = 0;                                                ///< of infos_arm64_
     std::unordered_map<Rva, EntryRole> roles_;
 };
 

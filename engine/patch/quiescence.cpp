@@ -12,12 +12,11 @@ namespace suture::patch {
 namespace {
 
 constexpr std::uint64_t kWord = 8;
-constexpr std::uint64_t kAddressBits = (std::uint64_t{1} << 48) - 1;
 
 /// The forbidden ranges, ready for one look-up per word of a stack.
 class Lookup {
   public:
-    explicit Lookup(std::span<const Forbidden> forbidden) {
+    Lookup(std::span<const Forbidden> forbidden, std::uint64_t bits) : address_bits_(bits) {
         for (const Forbidden& entry : forbidden)
             sorted_.push_back({&entry, entry.range.end()});
         std::ranges::sort(sorted_, {}, [](const Entry& entry) { return entry.forbidden->range; });
@@ -35,10 +34,13 @@ class Lookup {
         return nullptr;
     }
 
+    /// What a word of a stack says, if it is a return address.
+    Va address_in(std::uint64_t word) const { return Va{word & address_bits_}; }
+
     /// False if no frame at `at` could be found(), wherever a stack holds the word: most words are no addresses of the
-    /// code in question. Arm64 may have signed them above bit 47.
+    /// code in question.
     bool may_find(std::uint64_t word) const {
-        const Va at{word & kAddressBits};
+        const Va at = address_in(word);
         return !sorted_.empty() && at >= sorted_.front().forbidden->range.begin && at <= sorted_.back().furthest_end &&
                (find(at) || find(at - 1));
     }
@@ -61,6 +63,7 @@ class Lookup {
                (forbidden.rule == Forbidden::Rule::no_ip_no_return || at != forbidden.range.begin);
     }
 
+    std::uint64_t address_bits_;
     std::vector<Entry> sorted_;
 };
 
@@ -84,7 +87,7 @@ std::vector<std::string> lines_of(CodeMap& map, const Walk& walk) {
 class BusySearch::Examiner {
   public:
     Examiner(Machine machine, std::span<const Forbidden> forbidden, CodeMap& map)
-        : machine_(machine), lookup_(forbidden), map_(map) {}
+        : machine_(machine), lookup_(forbidden, address_bits(machine)), map_(map) {}
 
     /// `stack` is nothing where it could not be read.
     std::optional<Busy> examine(const target::ThreadState& thread, const std::optional<StackView>& stack) const {
@@ -140,16 +143,23 @@ class BusySearch::Examiner {
     }
 
     std::optional<Busy> scan(const target::ThreadState& thread, const StackView& stack, const Walk& walk) const {
-        for (Va at{(walk.scanned_from.value + kWord - 1) & ~(kWord - 1)}; at < stack.end(); at = at + kWord) {
-            const auto word = stack.word(at);
-            const Forbidden* found = word ? lookup_.find(Va{*word}) : nullptr;
-            if (!found)
-                continue;
-            auto result = busy(thread, found, Busy::How::found_in_scan, Va{*word}, at);
-            result.frames = lines_of(map_, walk);
-            return result;
-        }
+        for (const Va address : walk.loose)
+            if (auto result = suspect(thread, walk, address, thread.sp))
+                return result;
+        for (Va at{(walk.scanned_from.value + kWord - 1) & ~(kWord - 1)}; at < stack.end(); at = at + kWord)
+            if (const auto word = stack.word(at))
+                if (auto result = suspect(thread, walk, lookup_.address_in(*word), at))
+                    return result;
         return std::nullopt;
+    }
+
+    std::optional<Busy> suspect(const target::ThreadState& thread, const Walk& walk, Va address, Va slot) const {
+        const Forbidden* found = lookup_.find(address);
+        if (!found)
+            return std::nullopt;
+        auto result = busy(thread, found, Busy::How::found_in_scan, address, slot);
+        result.frames = lines_of(map_, walk);
+        return result;
     }
 
     Machine machine_;

@@ -30,14 +30,15 @@ struct Busy {
     enum class How : std::uint8_t {
         executing,     ///< its instruction pointer is there
         returns_into,  ///< a frame of its stack is there
-        found_in_scan, ///< its stack could not be walked to the end, and a word of the rest points there
+        found_in_scan, ///< its stack could not be walked to the end, and a word of the rest, or a register, points
+                       ///< there
         unexamined,    ///< its stack could not be read, or is too large; `name` is empty
     };
     std::uint64_t thread = 0; ///< OS thread id
     std::string name;         ///< of the Forbidden
     How how = How::executing;
     Va at;                           ///< the instruction pointer, return address or word
-    Va stack_slot;                   ///< stack pointer of the frame, or address of the word
+    Va stack_slot;                   ///< stack pointer of the frame (of the thread: a register), or address of the word
     std::vector<std::string> frames; ///< "module+0x1234", innermost first, and why the walk ended if early
 };
 
@@ -56,8 +57,9 @@ class BusySearch {
     BusySearch(BusySearch&&) = delete;
 
     /// Which of the stopped `threads` stand in the way, at most one entry for each, by thread; empty if all is quiet. A
-    /// stack that cannot be walked to its end is searched for anything that looks like an address in forbidden code:
-    /// this errs on the side of "busy". Errors: target_gone, target_inaccessible.
+    /// stack that cannot be walked to its end is searched for anything that looks like an address in forbidden code, and
+    /// so are, where a call leaves its return address in one, the registers: this errs on the side of "busy". Errors:
+    /// target_gone, target_inaccessible.
     Result<std::vector<Busy>> run(std::span<const target::ThreadState> threads);
 
   private:

@@ -1,5 +1,6 @@
 #include "engine/patch/stack_walk.hpp"
 
+#include "engine/patch/unwind_arm64.hpp"
 #include "engine/patch/unwind_x64.hpp"
 
 #include <fmt/format.h>
@@ -11,7 +12,7 @@ std::unique_ptr<Unwinder> make_unwinder(Machine machine, const target::ThreadSta
     case Machine::x64:
         return make_unwinder_x64(thread);
     case Machine::arm64:
-        break;
+        return make_unwinder_arm64(thread);
     }
     return nullptr;
 }
@@ -21,15 +22,19 @@ Walk walk_stack(Machine machine, CodeMap& map, const target::ThreadState& thread
     walk.frames.push_back({thread.ip, thread.sp, Arrival::executing});
     walk.scanned_from = stack.begin;
     const auto unwinder = make_unwinder(machine, thread);
+    const auto ended = [&](std::string why) {
+        walk.stopped_because = std::move(why);
+        walk.loose = unwinder ? unwinder->loose() : std::vector<Va>();
+    };
     if (!unwinder) {
-        walk.stopped_because = fmt::format("no unwinder for {}", name_of(machine));
+        ended(fmt::format("no unwinder for {}", name_of(machine)));
         return walk;
     }
     for (;;) {
         const Frame here = walk.frames.back();
         const auto arrival = unwinder->step(map, stack, here.arrival);
         if (!arrival) {
-            walk.stopped_because = fmt::format("{}: {}", map.describe(here.ip), arrival.error());
+            ended(fmt::format("{}: {}", map.describe(here.ip), arrival.error()));
             return walk;
         }
         if (*arrival == Arrival::bottom) {
@@ -41,7 +46,7 @@ Walk walk_stack(Machine machine, CodeMap& map, const target::ThreadState& thread
         walk.scanned_from = unwinder->sp();
         walk.frames.push_back({unwinder->ip(), unwinder->sp(), *arrival});
         if (walk.frames.size() >= kMaxFrames) {
-            walk.stopped_because = fmt::format("more than {} frames", kMaxFrames);
+            ended(fmt::format("more than {} frames", kMaxFrames));
             return walk;
         }
     }

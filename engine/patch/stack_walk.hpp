@@ -23,6 +23,8 @@ struct Walk {
     std::string stopped_because;
     /// Where the part of the stack begins that no frame accounts for; the end of the stack if complete.
     Va scanned_from;
+    /// Likewise, of registers: what may be return addresses. Empty if complete.
+    std::vector<Va> loose;
 };
 
 /// Deepest stack that is walked; what lies above is unaccounted for.

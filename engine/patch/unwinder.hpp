@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace suture::patch {
 
@@ -42,7 +43,15 @@ class Unwinder {
     /// stack pointer rises and stays in `stack`, a return address follows a call. Fails, in words and with registers
     /// as before, on anything unexpected.
     virtual std::expected<Arrival, std::string> step(CodeMap& map, const StackView& stack, Arrival arrival) = 0;
+    /// Where the thread may return to by what lies in no stack, wherever its walk ends: registers, as they were at
+    /// first.
+    virtual std::vector<Va> loose() const { return {}; }
 };
+
+/// The bits of a word in a stack that make a return address; Arm64 may keep a signature above them.
+constexpr std::uint64_t address_bits(Machine machine) {
+    return machine == Machine::arm64 ? (std::uint64_t{1} << 48) - 1 : ~std::uint64_t{0};
+}
 
 /// For the machine of the process; nullptr where there is none.
 std::unique_ptr<Unwinder> make_unwinder(Machine machine, const target::ThreadState& thread);

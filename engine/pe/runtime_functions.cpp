@@ -43,6 +43,21 @@ std::optional<RawEntry> entry_arm64(const Image& image, ByteView bytes) {
 
 } // namespace
 
+std::vector<Rva> length_words_of(const Image& image) {
+    std::vector<Rva> words;
+    const auto bytes =
+        image.bytes_at(image.directory(Directory::exceptions).begin, image.directory(Directory::exceptions).size);
+    if (image.machine() != Machine::arm64 || !bytes)
+        return words;
+    for (std::size_t at = 0; at + sizeof(raw::RuntimeFunctionArm64) <= bytes->size();
+         at += sizeof(raw::RuntimeFunctionArm64)) {
+        const auto entry = *bytes->read<raw::RuntimeFunctionArm64>(at);
+        if ((entry.unwind_data & 3) == 0)
+            words.push_back(Rva{entry.unwind_data});
+    }
+    return words;
+}
+
 Result<std::vector<RuntimeFunction>> runtime_functions_of(const Image& image) {
     std::vector<RuntimeFunction> functions;
     const RvaRange directory = image.directory(Directory::exceptions);

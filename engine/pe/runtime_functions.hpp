@@ -17,6 +17,10 @@ struct RuntimeFunction {
     auto operator<=>(const RuntimeFunction&) const = default;
 };
 
+/// Where runtime_functions_of() reads 4 bytes outside of the exception directory, in the order of the entries: where
+/// the image is Arm64, and an entry says its length in an .xdata record. For images that are fetched piece by piece.
+std::vector<Rva> length_words_of(const Image& image);
+
 /// All entries in ascending order; entries that cover no byte, which compilers write for empty cold parts, are left
 /// out. Errors: pe_bad_directory (not ascending, overlapping, outside the image).
 Result<std::vector<RuntimeFunction>> runtime_functions_of(const Image& image);

@@ -50,22 +50,21 @@ std::optional<Header> read_header(ByteView bytes) {
     return header;
 }
 
-/// True if the codes from `begin` on are defined up to one that ends them. MSVC leaves that one out where the codes of
-/// an epilogue are the last ones and fill the last word.
-bool codes_end(ByteView codes, std::uint32_t begin, bool of_epilogue = false) {
-    std::uint32_t index = begin;
-    while (const auto rest = codes.from(index)) {
-        if (rest->empty())
-            return of_epilogue && index != begin;
-        const std::uint32_t size = unwind_code_size_arm64(*rest);
-        if (size == 0)
-            return false;
+/// Where the codes from some index on lead to: to one that ends them, over what is not defined, or, whole, to the end
+/// of the last word. MSVC leaves the end out where the codes of an epilogue are the last ones and fill that word.
+enum class Lead : std::uint8_t { nowhere, end, last_word };
+
+/// For each index of `codes`, and behind the last.
+std::vector<Lead> leads_of(ByteView codes) {
+    std::vector<Lead> leads(codes.size() + 1, Lead::nowhere);
+    leads.back() = Lead::last_word;
+    for (std::size_t index = codes.size(); index-- > 0;) {
         // end_c at the very start says that there is no prologue here; what it was follows.
-        if ((*rest)[0] == kEnd || ((*rest)[0] == kEndC && index != 0))
-            return true;
-        index += size;
+        const bool ends = codes[index] == kEnd || (codes[index] == kEndC && index != 0);
+        if (const std::uint32_t size = unwind_code_size_arm64(*codes.from(index)))
+            leads[index] = ends ? Lead::end : leads[index + size];
     }
-    return false;
+    return leads;
 }
 
 Result<UnwindInfoArm64> packed_info(const RuntimeFunction& function) {
@@ -102,6 +101,14 @@ std::uint32_t unwind_code_size_arm64(ByteView codes) {
     return codes.size() >= size ? size : 0;
 }
 
+std::optional<std::uint32_t> unwind_record_size_arm64(ByteView start) {
+    const auto header = read_header(start);
+    if (!header)
+        return std::nullopt;
+    const std::uint32_t scopes = header->single_epilog ? 0 : header->epilogs;
+    return header->size + (scopes + header->code_words + (header->has_handler ? 1 : 0)) * kWord;
+}
+
 Result<UnwindInfoArm64> unwind_info_arm64_of(const Image& image, const RuntimeFunction& function) {
     if (function.packed != 0)
         return packed_info(function);
@@ -124,7 +131,9 @@ Result<UnwindInfoArm64> unwind_info_arm64_of(const Image& image, const RuntimeFu
     const auto codes = bytes->slice(codes_at, std::uint64_t{header->code_words} * kWord);
     if (!codes)
         return bad(rva, "an .xdata record is cut off");
-    if (header->code_words == 0 || !codes_end(*codes, 0) || !codes_end(*codes, info.single_epilog_code))
+    const std::vector<Lead> leads = leads_of(*codes);
+    if (header->code_words == 0 || leads[0] != Lead::end || info.single_epilog_code >= codes->size() ||
+        leads[info.single_epilog_code] != Lead::end)
         return bad(rva, "the unwind codes do not end, or are not defined");
     info.codes = codes->copy();
     info.fragment = info.codes[0] == kEndC;
@@ -132,7 +141,8 @@ Result<UnwindInfoArm64> unwind_info_arm64_of(const Image& image, const RuntimeFu
     for (std::uint32_t i = 0; i < scopes; ++i) {
         const std::uint32_t scope = bytes->read<std::uint32_t>(header->size + std::uint64_t{i} * kWord).value_or(0);
         const EpilogArm64 epilog{(scope & 0x3ffff) * kInstruction, scope >> 22};
-        if (epilog.start >= info.function_size || !codes_end(*codes, epilog.first_code, true))
+        if (epilog.start >= info.function_size || epilog.first_code >= codes->size() ||
+            leads[epilog.first_code] == Lead::nowhere)
             return bad(rva, fmt::format("epilogue {} lies outside its function, or its codes do not end", i));
         info.epilogs.push_back(epilog);
     }

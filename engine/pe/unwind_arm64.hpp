@@ -44,6 +44,10 @@ struct UnwindInfoArm64 {
 /// Bytes of the unwind code that `codes` starts with, 1 to 4; 0 if it is cut off, or reserved.
 std::uint32_t unwind_code_size_arm64(ByteView codes);
 
+/// Bytes of the .xdata record that `start` is the start of (8 bytes; 4 may be enough), the handler's RVA included.
+/// Nothing if it is malformed or cut off before that can be told.
+std::optional<std::uint32_t> unwind_record_size_arm64(ByteView start);
+
 /// The unwind data of an entry of an Arm64 image. The codes of the prologue and of each epilogue are whole and end.
 /// Errors: pe_bad_directory.
 Result<UnwindInfoArm64> unwind_info_arm64_of(const Image& image, const RuntimeFunction& function);

@@ -441,16 +441,6 @@ TEST_F(StackWalk, GivesUpInAModuleThatCannotBeUnderstood) {
     EXPECT_EQ(map_->describe(kApp + 0x1000), "app.dll+0x1000");
 }
 
-TEST_F(StackWalk, HasNoUnwinderForOtherMachinesYetSaysSo) {
-    app_.add({0xc3}, Unwind{});
-    walk(Rva{0x1000});
-    target::ThreadState thread;
-    thread.sp = top_;
-    const Walk walked = walk_stack(Machine::arm64, *map_, thread, {top_, {}});
-    EXPECT_FALSE(walked.complete);
-    EXPECT_EQ(walked.stopped_because, "no unwinder for arm64");
-}
-
 TEST_F(StackWalk, ReadsNothingAgainForAPlaceItHasSeen) {
     const Rva function = app_.add({0xc3}, Unwind{});
     walk(function);

@@ -5,7 +5,7 @@
 #include "engine/patch/transaction.hpp"
 #include "patchgen/emit/emit.hpp"
 #include "patchgen/prove/prove.hpp"
-#include "tests/patchgen/execution/emulated_process.hpp"
+#include "tests/support/emulator/emulated_process.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,6 @@ namespace {
 
 using test::Call;
 using test::EmulatedProcess;
-using test::LoadedImage;
 
 constexpr int kInputs = 40; ///< for each function
 
@@ -51,10 +50,18 @@ struct Pair {
             obstacle = made.error().message();
     }
 
-    Result<void> apply_to(LoadedImage& image) const {
+    Result<patch::Report> apply_to(EmulatedProcess& process, const patch::Options& options = {}) const {
         SUTURE_TRY(const package::Package parsed, package::Package::parse(bytes));
-        SUTURE_CHECK(patch::apply(image.target, {&parsed, 1}, {}));
-        return {};
+        return patch::apply(process, {&parsed, 1}, options);
+    }
+
+    /// A process with one of both, in which a package for the other would find what it imports.
+    std::unique_ptr<EmulatedProcess> process_of(const program::Program& program) const {
+        auto process = std::make_unique<EmulatedProcess>(program.image().machine());
+        process->provide(baseline->file());
+        process->provide(updated->file());
+        process->load(name.module(), program.file());
+        return process;
     }
 
     PairName name;
@@ -107,8 +114,28 @@ std::vector<Input> inputs_for(const program::Program& program) {
 
 Va address_of(const program::Program& program, std::string_view function) {
     const auto found = std::ranges::find(program.exports(), function, &pe::Export::name);
-    return LoadedImage::kBase + found->rva.value;
+    return EmulatedProcess::kBase + found->rva.value;
 }
+
+/// The variables of the image, from before anything ran.
+class Variables {
+  public:
+    Variables(EmulatedProcess& process, const program::Program& program) : process_(process) {
+        for (const pe::Section& section : program.image().sections())
+            if (section.writable())
+                values_.emplace_back(
+                    EmulatedProcess::kBase + section.range.begin.value,
+                    process.peek(EmulatedProcess::kBase + section.range.begin.value, section.range.size));
+    }
+    void put_back() const {
+        for (const auto& [at, bytes] : values_)
+            process_.poke(at, bytes);
+    }
+
+  private:
+    EmulatedProcess& process_;
+    std::vector<std::pair<Va, Bytes>> values_;
+};
 
 std::vector<Call> run(EmulatedProcess& process, const program::Program& program, std::span<const Input> inputs) {
     std::vector<Call> calls;
@@ -145,16 +172,15 @@ std::vector<NamedGlobal> globals_of(const program::Program& program) {
     return globals;
 }
 
-/// Where the package that is applied lies: the executed replacement of `function` tells.
-Va package_base(const LoadedImage& patched, const package::Package& package) {
+/// Where the package that is applied lies: what a call of a replaced function leads to tells.
+Va package_base(const EmulatedProcess& patched, const package::Package& package) {
     const package::Replacement& any = package.manifest().functions.front();
-    Va at = LoadedImage::kBase + any.baseline.value;
-    LoadedImage& image = const_cast<LoadedImage&>(patched);
+    Va at = EmulatedProcess::kBase + any.baseline.value;
     for (int hop = 0; hop < 4; ++hop) {
-        const auto jump = isa::isa_for(image.target.runs)->jump_at(image.target.peek(at, 8), at);
+        const auto jump = isa::isa_for(patched.machine())->jump_at(patched.peek(at, 8), at);
         if (!jump)
             break;
-        at = jump->indirect ? Va{*ByteView(image.target.peek(jump->to, 8)).read<std::uint64_t>(0)} : jump->to;
+        at = jump->indirect ? Va{*ByteView(patched.peek(jump->to, 8)).read<std::uint64_t>(0)} : jump->to;
         if (jump->indirect)
             break;
     }
@@ -162,8 +188,7 @@ Va package_base(const LoadedImage& patched, const package::Package& package) {
 }
 
 /// Every global that both have: what it holds after the same calls.
-void expect_same_globals(const Pair& pair, const LoadedImage& patched, const EmulatedProcess& patched_process,
-                         const EmulatedProcess& updated_process) {
+void expect_same_globals(const Pair& pair, const EmulatedProcess& patched, const EmulatedProcess& updated) {
     const package::Package package = *package::Package::parse(pair.bytes);
     const Va package_at = package_base(patched, package);
     const std::vector<NamedGlobal> before = globals_of(*pair.baseline);
@@ -175,11 +200,11 @@ void expect_same_globals(const Pair& pair, const LoadedImage& patched, const Emu
         if (added != package.manifest().globals.end())
             at = package_at + added->at.value;
         else if (old != before.end())
-            at = LoadedImage::kBase + old->range.begin.value;
+            at = EmulatedProcess::kBase + old->range.begin.value;
         else
             continue; // nothing that runs uses it
-        EXPECT_EQ(patched_process.read(at, global.range.size),
-                  updated_process.read(LoadedImage::kBase + global.range.begin.value, global.range.size));
+        EXPECT_EQ(patched.peek(at, global.range.size),
+                  updated.peek(EmulatedProcess::kBase + global.range.begin.value, global.range.size));
     }
 }
 
@@ -205,27 +230,36 @@ TEST_P(Execution, OfBaselineAndPackageIsThatOfTheUpdatedImage) {
     ASSERT_EQ(pair.obstacle, "");
     const std::vector<Input> inputs = inputs_for(*pair.baseline);
     ASSERT_FALSE(inputs.empty());
-    const LoadedImage updated(*pair.updated, pair.name.module());
-    EmulatedProcess updated_process(updated);
-    const std::vector<Call> wanted = run(updated_process, *pair.updated, inputs);
+    const auto updated = pair.process_of(*pair.updated);
+    const std::vector<Call> wanted = run(*updated, *pair.updated, inputs);
 
-    LoadedImage patched(*pair.baseline, pair.name.module());
-    EmulatedProcess baseline_process(patched);
-    const std::vector<Call> before = run(baseline_process, *pair.baseline, inputs);
+    const auto patched = pair.process_of(*pair.baseline);
+    const auto untouched = patched->memory();
+    const Variables variables(*patched, *pair.baseline);
+    const auto again = [&] {
+        variables.put_back();
+        return run(*patched, *pair.baseline, inputs);
+    };
+    const std::vector<Call> before = again();
     EXPECT_NE(before, wanted) << "the inputs do not tell the versions apart";
 
-    const auto applied = pair.apply_to(patched);
+    variables.put_back();
+    const auto applied = pair.apply_to(*patched);
     ASSERT_TRUE(applied) << applied.error().message();
-    EmulatedProcess patched_process(patched);
-    expect_same(inputs, wanted, run(patched_process, *pair.baseline, inputs));
-    EXPECT_FALSE(patched_process.executed_outside().empty());
+    expect_same(inputs, wanted, again());
+    EXPECT_FALSE(patched->executed_outside().empty());
     if (pair.name.symbols)
-        expect_same_globals(pair, patched, patched_process, updated_process);
+        expect_same_globals(pair, *patched, *updated);
 
-    const auto undone = patch::rollback(patched.target, pair.name.module(), std::nullopt, {});
+    const auto undone = patch::rollback(*patched, pair.name.module(), std::nullopt, {});
     ASSERT_TRUE(undone) << undone.error().message();
-    EmulatedProcess rolled_back(patched);
-    expect_same(inputs, before, run(rolled_back, *pair.baseline, inputs));
+    expect_same(inputs, before, again());
+
+    const auto removed = patch::remove(*patched, pair.name.module(), {});
+    ASSERT_TRUE(removed) << removed.error().message();
+    variables.put_back();
+    EXPECT_EQ(patched->memory(), untouched);
+    expect_same(inputs, before, again());
 }
 
 std::vector<PairName> all_pairs(bool symbols) {
@@ -250,14 +284,13 @@ INSTANTIATE_TEST_SUITE_P(WithoutSymbols, Execution, testing::ValuesIn(all_pairs(
 
 /// Addresses that calls of replaced functions ran through in the package, and are in none of these functions.
 std::size_t executed_beside(const Pair& pair) {
-    LoadedImage patched(*pair.baseline, pair.name.module());
-    EXPECT_TRUE(pair.apply_to(patched));
+    const auto process = pair.process_of(*pair.baseline);
+    EXPECT_TRUE(pair.apply_to(*process));
     const package::Package package = *package::Package::parse(pair.bytes);
-    const Va base = package_base(patched, package);
-    EmulatedProcess process(patched);
-    run(process, *pair.baseline, inputs_for(*pair.baseline));
+    const Va base = package_base(*process, package);
+    run(*process, *pair.baseline, inputs_for(*pair.baseline));
     std::size_t count = 0;
-    for (const std::uint64_t at : process.executed_outside()) {
+    for (const std::uint64_t at : process->executed_outside()) {
         const bool in_package = at >= base.value && at < base.value + package.image().size_of_image();
         const bool in_function = std::ranges::any_of(package.manifest().functions, [&](const auto& function) {
             return at - base.value - function.patch.value < function.patch_size;

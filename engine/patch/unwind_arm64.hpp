@@ -1,0 +1,11 @@
+#pragma once
+
+#include "engine/patch/unwinder.hpp"
+
+namespace suture::patch {
+
+/// Virtual unwinding by .pdata and .xdata ("ARM64 exception handling" and "Overview of ARM64 ABI conventions",
+/// Microsoft Learn).
+std::unique_ptr<Unwinder> make_unwinder_arm64(const target::ThreadState& thread);
+
+} // namespace suture::patch
