@@ -57,9 +57,9 @@ class BusySearch {
     BusySearch(BusySearch&&) = delete;
 
     /// Which of the stopped `threads` stand in the way, at most one entry for each, by thread; empty if all is quiet. A
-    /// stack that cannot be walked to its end is searched for anything that looks like an address in forbidden code, and
-    /// so are, where a call leaves its return address in one, the registers: this errs on the side of "busy". Errors:
-    /// target_gone, target_inaccessible.
+    /// stack that cannot be walked to its end is searched for anything that looks like an address in forbidden code,
+    /// and so are, where a call leaves its return address in one, the registers: this errs on the side of "busy".
+    /// Errors: target_gone, target_inaccessible.
     Result<std::vector<Busy>> run(std::span<const target::ThreadState> threads);
 
   private:

@@ -16,6 +16,7 @@ class CodeInMemory : public target::Target {
     std::vector<target::Module> loaded;
     std::map<std::uint64_t, Bytes> memory;
     bool gone = false;
+    Machine runs = Machine::x64;
     std::size_t reads = 0;
 
     void load(std::string name, Va base, Bytes image) {
@@ -24,7 +25,7 @@ class CodeInMemory : public target::Target {
     }
 
     std::uint64_t pid() const override { return 1; }
-    Machine machine() const override { return Machine::x64; }
+    Machine machine() const override { return runs; }
     std::uint64_t page_size() const override { return 4096; }
     Result<std::vector<target::Module>> modules() override { return loaded; }
     Result<std::vector<target::Region>> regions() override { return std::vector<target::Region>{}; }
