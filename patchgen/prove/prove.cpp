@@ -129,7 +129,8 @@ class Proving {
         }
         const match::Places from(baseline_);
         const match::Places to(updated_);
-        for (const std::uint32_t partner : match::match(from, to).to_updated[from.index_of(old)])
+        const match::Matching matching = match::match(from, to);
+        for (const std::uint32_t partner : matching.to_updated[from.index_of(old)])
             partners.push_back(&updated_.functions()[partner]);
         return partners;
     }
