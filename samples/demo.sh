@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # The main job on a real process: a service that leaks memory is hotpatched while a client stays connected.
 #
-#   samples/demo.sh       on a fresh Debian 12 machine it installs what it needs, builds, and tells the story
+#   samples/demo.sh             on a fresh Debian 12 machine it installs what it needs, builds, and tells the story
+#   samples/demo.sh --arm64     the same in an Arm64 machine, which it builds too (tests/arm64-vm/machine.sh)
+#   samples/demo.sh --in BUILD  with what lies built in that folder
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,11 +14,34 @@ say() { step=$((step + 1)); printf '\n%s%d. %s%s\n' "$bold" "$step" "$*" "$plain
 run() { printf '%s$ %s%s\n' "$dim" "${*//$PWD\//}" "$plain"; "$@"; }
 die() { printf '%sdemo: %s%s\n' "$red" "$*" "$plain" >&2; exit 1; }
 
-cmake/setup-debian.sh
-cmake --preset default >/dev/null
-cmake --build --preset default --target patchgen suture samples heartbeat-client -- --quiet
+programs=(patchgen suture heartbeat-client)
+case "${1:-}" in
+'')
+  cmake/setup-debian.sh
+  cmake --preset default >/dev/null
+  cmake --build --preset default --target "${programs[@]}" samples -- --quiet
+  build=$PWD/build
+  ;;
+--arm64)
+  cmake/setup-debian.sh --arm64
+  cmake --preset linux-arm64 >/dev/null
+  cmake --build --preset linux-arm64 --target "${programs[@]}" samples -- --quiet
+  job=$(mktemp -d)
+  trap 'rm -rf "$job"' EXIT
+  mkdir -p "$job/bin" "$job/story/samples"
+  for program in "${programs[@]}"; do aarch64-linux-gnu-strip -o "$job/bin/$program" "build-arm64/bin/$program"; done
+  cp -r build-arm64/samples "$job"
+  cp samples/demo.sh "$job/story/samples"
+  printf '%s\n' '#!/bin/sh' "export NO_COLOR=${NO_COLOR-}" 'ln -s /root/wine-prefix wine-prefix' \
+    'exec story/samples/demo.sh --in "$PWD"' >"$job/run"
+  chmod +x "$job/run"
+  tests/arm64-vm/machine.sh run "$job"
+  exit
+  ;;
+--in) build=${2:?} ;;
+*) sed -n '4,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
 
-build=$PWD/build
 PATH=$build/bin:$PATH
 variant=$build/samples/heartbeat/clang
 wine=$(command -v /usr/lib/wine/wine64 || command -v wine64 || command -v wine) || die "Wine is not installed"

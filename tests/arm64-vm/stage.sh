@@ -5,14 +5,14 @@ cd "$(dirname "$0")/../.."
 build=build-arm64
 rm -rf "$1"
 mkdir -p "$1"/{bin,docs,tests,programs}
-for program in "$build"/bin/{suture,patchgen,heartbeat-client} "$build"/tests/scenarios/target-tool \
-    "$build"/tests/loader/linux/loader_linux_test; do
-  [ -e "$program" ] || program=$build/bin/${program##*/}
-  aarch64-linux-gnu-strip -o "$1/bin/${program##*/}" "$program"
+for program in suture patchgen heartbeat-client target-tool loader_linux_test; do
+  aarch64-linux-gnu-strip -o "$1/bin/$program" "$build/bin/$program"
 done
 cp -r "$build/samples" "$1"
 cp -r tests/scenarios "$1/tests"
 cp docs/refusals.md "$1/docs"
-cp -r "$build"/tests/scenarios/{early,*.exe} "$1/programs"
+mkdir -p "$1/tests/fuzz/corpus"
+cp -r tests/fuzz/corpus/package_reader "$1/tests/fuzz/corpus"
+cp -r "$build"/tests/scenarios/{early,*.exe,*.pdb} "$1/programs"
 cp -r "$build/tests/scenarios/pairs" "$1"
 cp -r "$build/test-programs" "$1"

@@ -1,5 +1,6 @@
 // What scenarios need besides the product: looking at a process from outside and doing to it what others might do.
 // Every command prints its result on standard output and exits with 0, or says on standard error what went wrong.
+#include "engine/isa/isa.hpp"
 #include "engine/package/file_digest.hpp"
 #include "engine/package/hotp_section.hpp"
 #include "engine/package/reader.hpp"
@@ -176,6 +177,8 @@ void detour(const Arguments& arguments) {
     const Bytes file = read_file(arguments.at(2));
     const auto package = need(package::Package::parse(file));
     Bytes jump = {0xff, 0x25, 0, 0, 0, 0}; // jmp [rip]
+    if (package.manifest().machine == Machine::arm64)
+        jump = {0x50, 0, 0, 0x58, 0, 0x02, 0x1f, 0xd6}; // ldr x16, [pc+8]; br x16
     for (unsigned i = 0; i < 8; ++i)
         jump.push_back(static_cast<std::uint8_t>(other.at(Rva{0x1000}).value >> 8 * i));
     poke(arguments[0], opened.at(package.manifest().functions.at(0).baseline), jump);
@@ -192,9 +195,10 @@ package::Contents hollow(const package::Package& package) {
     return contents;
 }
 
-void for_arm64(package::Contents& contents, const package::Package&) {
-    contents.manifest.machine = Machine::arm64;
-    contents.manifest.baseline.machine = Machine::arm64;
+void for_another_machine(package::Contents& contents, const package::Package& package) {
+    const Machine other = package.manifest().machine == Machine::x64 ? Machine::arm64 : Machine::x64;
+    contents.manifest.machine = other;
+    contents.manifest.baseline.machine = other;
 }
 
 /// Builds upon a version that nobody applied.
@@ -210,16 +214,31 @@ void with_an_import(package::Contents& contents, const package::Package&) {
 }
 
 /// Two fields that reach to both ends of what a displacement can say: one of them is too far from anywhere.
-void far_apart(package::Contents& contents, const package::Package&) {
+void far_apart(package::Contents& contents, const package::Package& package) {
+    if (package.manifest().machine == Machine::arm64) {
+        contents.sections.push_back({".text", package::kFirstSection, Bytes{0, 0, 0, 0x14}, 4}); // b
+        contents.manifest.fixups.push_back(
+            {package::FixupKind::arm64_branch26, package::kFirstSection, Rva{0x7ffffffc}, 0});
+        return;
+    }
     contents.sections.push_back({".text", package::kFirstSection, Bytes(8, 0xcc), 8});
     for (const bool low : {false, true})
         contents.manifest.fixups.push_back(
             {package::FixupKind::rel32, package::kFirstSection + (low ? 4 : 0), Rva{0}, low ? INT32_MIN : INT32_MAX});
 }
 
-/// Splits the last of the instructions that a site displaces.
+/// Splits the last of the instructions that a site displaces; on Arm64 it claims to displace two.
 void with_a_wrong_site(package::Contents& contents, const package::Package& package) {
     const auto& functions = package.manifest().functions;
+    if (package.manifest().machine == Machine::arm64) {
+        package::Replacement function = functions.at(0);
+        function.site.displaced = 2 * function.site.entry_size;
+        contents.sections.push_back({".text", package::kFirstSection, Bytes{0xc0, 0x03, 0x5f, 0xd6}, 4}); // ret
+        function.patch = package::kFirstSection;
+        function.patch_size = 4;
+        contents.manifest.functions = {function};
+        return;
+    }
     const auto found = std::ranges::find_if(
         functions, [](const package::Replacement& one) { return one.site.displaced > one.site.entry_size; });
     if (found == functions.end())
@@ -239,8 +258,8 @@ void with_a_long_id(package::Contents& contents, const package::Package&) {
 }
 
 const std::map<std::string, void (*)(package::Contents&, const package::Package&)> kCrafts = {
-    {"arm64", for_arm64},     {"upon-another", upon_another},    {"import", with_an_import},
-    {"far-apart", far_apart}, {"wrong-site", with_a_wrong_site}, {"long-id", with_a_long_id},
+    {"machine", for_another_machine}, {"upon-another", upon_another},    {"import", with_an_import},
+    {"far-apart", far_apart},         {"wrong-site", with_a_wrong_site}, {"long-id", with_a_long_id},
 };
 
 /// A package that no patchgen would make, from one that it made: craft KIND PACKAGE OUTPUT [SEQUENCE].
@@ -279,11 +298,11 @@ void spoil_ledger(const Arguments& arguments) {
 /// Maps something wherever there is room within reach of a branch.
 void crowd(const Arguments& arguments) {
     const Opened opened(arguments.at(0), arguments.at(1));
-    constexpr std::uint64_t kReach = std::uint64_t{1} << 31;
+    const std::uint64_t reach = isa::isa_for(opened.target->machine())->reach();
     constexpr std::uint64_t kGranularity = 0x10000;
     const std::uint64_t middle = opened.module.range.begin.value;
-    std::uint64_t at = middle > kReach ? middle - kReach : kGranularity;
-    const std::uint64_t end = opened.module.range.end().value + kReach;
+    std::uint64_t at = middle > reach ? middle - reach : kGranularity;
+    const std::uint64_t end = opened.module.range.end().value + reach;
     auto regions = need(opened.target->regions());
     regions.push_back({{Va{end}, 0}, false, false, false});
     std::vector<target::Mapping> mappings;

@@ -1,3 +1,4 @@
+#include "loader/linux/arch.hpp"
 #include "loader/linux/process.hpp"
 #include "loader/linux/procfs.hpp"
 #include "tests/loader/linux/threads_program.hpp"
@@ -64,7 +65,7 @@ TEST(Process, HasTheModulesThatItsOwnLoaderLists) {
     EXPECT_GE(count, 4u);
     EXPECT_EQ(modules->front().name, "threads.exe");
     EXPECT_TRUE(succeeded(find_module(*program.target, "KernelBase.DLL")));
-    EXPECT_EQ(program.target->machine(), Machine::x64);
+    EXPECT_EQ(program.target->machine(), arch::kMachine);
     EXPECT_EQ(program.target->module_file(modules->front()).value_or(Bytes{}).size(),
               std::filesystem::file_size(test::program_path("threads.exe")));
 }

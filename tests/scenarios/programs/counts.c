@@ -3,10 +3,11 @@
  * `second`; 2 has a further global, and in 3 the count has another size. */
 #include <windows.h>
 
+/* Where no other one ends, so that its address means nothing else. */
 #if UPDATED == 3
-long long ticks_so_far;
+__attribute__((aligned(64))) long long ticks_so_far;
 #elif UPDATED
-int ticks_so_far;
+__attribute__((aligned(64))) int ticks_so_far;
 #endif
 #if UPDATED == 1
 int only_in_the_first = 5;

@@ -5,5 +5,5 @@
 
 make_package heartbeat heartbeat.dll
 start_service
-target-tool craft arm64 "$package" arm64.dll
-refuses machine-differs arm64.dll --pid "$pid" --allow-unsigned
+target-tool craft machine "$package" other.dll
+refuses machine-differs other.dll --pid "$pid" --allow-unsigned

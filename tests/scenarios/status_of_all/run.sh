@@ -6,6 +6,7 @@
 make_prefix
 # A build that no other scenario has.
 mkdir counts
+cp "$SUTURE_SCENARIO_PROGRAMS"/counts_*.pdb counts 2>/dev/null || : # where symbols are not in the programs
 cp "$SUTURE_SCENARIO_PROGRAMS/counts_0.exe" counts/only-here.exe
 cp "$SUTURE_SCENARIO_PROGRAMS/counts_2.exe" counts/new.exe
 cp "$SUTURE_SCENARIO_PROGRAMS/counts_1.exe" counts/first.exe
