@@ -214,31 +214,16 @@ void with_an_import(package::Contents& contents, const package::Package&) {
 }
 
 /// Two fields that reach to both ends of what a displacement can say: one of them is too far from anywhere.
-void far_apart(package::Contents& contents, const package::Package& package) {
-    if (package.manifest().machine == Machine::arm64) {
-        contents.sections.push_back({".text", package::kFirstSection, Bytes{0, 0, 0, 0x14}, 4}); // b
-        contents.manifest.fixups.push_back(
-            {package::FixupKind::arm64_branch26, package::kFirstSection, Rva{0x7ffffffc}, 0});
-        return;
-    }
+void far_apart(package::Contents& contents, const package::Package&) {
     contents.sections.push_back({".text", package::kFirstSection, Bytes(8, 0xcc), 8});
     for (const bool low : {false, true})
         contents.manifest.fixups.push_back(
             {package::FixupKind::rel32, package::kFirstSection + (low ? 4 : 0), Rva{0}, low ? INT32_MIN : INT32_MAX});
 }
 
-/// Splits the last of the instructions that a site displaces; on Arm64 it claims to displace two.
+/// Splits the last of the instructions that a site displaces.
 void with_a_wrong_site(package::Contents& contents, const package::Package& package) {
     const auto& functions = package.manifest().functions;
-    if (package.manifest().machine == Machine::arm64) {
-        package::Replacement function = functions.at(0);
-        function.site.displaced = 2 * function.site.entry_size;
-        contents.sections.push_back({".text", package::kFirstSection, Bytes{0xc0, 0x03, 0x5f, 0xd6}, 4}); // ret
-        function.patch = package::kFirstSection;
-        function.patch_size = 4;
-        contents.manifest.functions = {function};
-        return;
-    }
     const auto found = std::ranges::find_if(
         functions, [](const package::Replacement& one) { return one.site.displaced > one.site.entry_size; });
     if (found == functions.end())

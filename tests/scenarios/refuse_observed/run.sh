@@ -64,7 +64,8 @@ answers right
 
 start_worker
 refused target-gone suture apply ends.exe --pid "$pid" --allow-unsigned --observe 60
-says '"outcome": "gone"'
+# It may end before it is watched, on a slow machine.
+! grep -q '"observation"' out || says '"outcome": "gone"'
 
 # A fault that nobody handles: Wine's debugger comes, and ends the process in the end.
 start_worker
