@@ -165,6 +165,10 @@ TEST_P(Changes, AreNotMissedWithoutSymbols) {
     EXPECT_EQ(json["result"] == "no-change", expectation_.result == "no-change") << json.dump(2);
     for (const auto& reason : json["reasons"])
         EXPECT_NE(reason["code"], "proof-failed") << json.dump(2);
+    if (json["result"] == "package") {
+        const auto proof = run_patchgen(*folder_, {"prove", "0.dll", "1.dll", "package.bin", "--no-symbols"});
+        EXPECT_EQ(proof.exit_code, 0) << proof.out << proof.err;
+    }
     // Exports alone have names then.
     const std::set<std::string> named = exports();
     if (!expectation_.result_without.empty()) {
