@@ -18,6 +18,7 @@ constexpr Va kStack{0x10000000};
 constexpr std::uint64_t kStackSize = 0x100000;
 constexpr Va kBufferAt{0x20000000};
 constexpr Va kThreadBlock{0x20100000}; ///< zeros, which x18 leads to
+constexpr VaRange kOwn[] = {{kStack, kStackSize}, {kBufferAt, 0x1000}, {kThreadBlock, 0x2000}}; ///< of the thread
 constexpr Va kHost{0x7ff700000000};
 constexpr std::uint64_t kHostSpacing = 0x100000;
 constexpr std::uint64_t kHostFunction = 16; ///< bytes
@@ -84,8 +85,7 @@ class EmulatedProcess::EmulatedStop : public target::Stop {
 
 EmulatedProcess::EmulatedProcess(Machine machine) : machine_(machine), processor_(processor_of(machine)) {
     uc_ = open_processor(machine);
-    for (const VaRange& range :
-         {VaRange{kStack, kStackSize}, VaRange{kBufferAt, kPage}, VaRange{kThreadBlock, 2 * kPage}})
+    for (const VaRange& range : kOwn)
         expect_ok(uc_mem_map(uc_, range.begin.value, range.size, UC_PROT_READ | UC_PROT_WRITE), "map");
     for (const HostFunction& function : kHostFunctions)
         wanted_[std::string(kHostDll)].insert(std::string(function.name));
@@ -243,9 +243,15 @@ void EmulatedProcess::load(std::string name, ByteView file, Va base) {
 void EmulatedProcess::begin_call(Va function, const Bytes& buffer, std::uint64_t a, std::uint64_t b) {
     current_ = {};
     in_call_ = true;
+    for (const VaRange& range : kOwn)
+        poke(range.begin, Bytes(range.size));
     poke(kBufferAt, buffer);
-    poke(kStack, Bytes(kStackSize));
+    // Nothing of an earlier call is left, whatever code looks for it.
     std::uint64_t some = 0x1111'2222'3333'0000;
+    for (const int id : processor_.scratch)
+        set(id, 0);
+    for (const int id : processor_.general)
+        set(id, ++some);
     for (const auto& group : {processor_.preserved, processor_.vectors})
         for (const int id : group)
             set(id, ++some);
@@ -373,8 +379,7 @@ void EmulatedProcess::sign(Va at) {
 
 Result<std::vector<target::Region>> EmulatedProcess::regions() {
     std::vector<target::Region> regions;
-    for (const VaRange& range :
-         {VaRange{kStack, kStackSize}, VaRange{kBufferAt, kPage}, VaRange{kThreadBlock, 2 * kPage}})
+    for (const VaRange& range : kOwn)
         regions.push_back({range, true, true, false});
     for (const auto& [at, protection] : pages_) {
         const bool writable = protection == target::Protection::read_write;

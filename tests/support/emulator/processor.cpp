@@ -17,6 +17,13 @@ std::vector<int> general_arm64() {
     return ids;
 }
 
+std::vector<int> scratch_arm64() {
+    std::vector<int> ids{UC_ARM64_REG_NZCV};
+    for (int i = 0; i < 32; ++i)
+        ids.push_back(UC_ARM64_REG_Q0 + i);
+    return ids;
+}
+
 } // namespace
 
 const Processor& processor_of(Machine machine) {
@@ -28,6 +35,8 @@ const Processor& processor_of(Machine machine) {
                       UC_X86_REG_R14, UC_X86_REG_R15},
         .vectors = {UC_X86_REG_XMM6, UC_X86_REG_XMM7, UC_X86_REG_XMM8, UC_X86_REG_XMM9, UC_X86_REG_XMM10,
                     UC_X86_REG_XMM11, UC_X86_REG_XMM12, UC_X86_REG_XMM13, UC_X86_REG_XMM14, UC_X86_REG_XMM15},
+        .scratch = {UC_X86_REG_XMM0, UC_X86_REG_XMM1, UC_X86_REG_XMM2, UC_X86_REG_XMM3, UC_X86_REG_XMM4,
+                    UC_X86_REG_XMM5},
         .arguments = {UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_R8},
         .result = UC_X86_REG_RAX,
         .stack = UC_X86_REG_RSP,
@@ -44,6 +53,7 @@ const Processor& processor_of(Machine machine) {
                       UC_ARM64_REG_X29},
         .vectors = {UC_ARM64_REG_D8, UC_ARM64_REG_D9, UC_ARM64_REG_D10, UC_ARM64_REG_D11, UC_ARM64_REG_D12,
                     UC_ARM64_REG_D13, UC_ARM64_REG_D14, UC_ARM64_REG_D15},
+        .scratch = scratch_arm64(),
         .arguments = {UC_ARM64_REG_X0, UC_ARM64_REG_X1, UC_ARM64_REG_X2},
         .result = UC_ARM64_REG_X0,
         .stack = UC_ARM64_REG_SP,

@@ -17,6 +17,7 @@ struct Processor {
     std::vector<int> general;   ///< those of target::ThreadState::registers, in its order
     std::vector<int> preserved; ///< general ones that a call leaves as they were
     std::vector<int> vectors;   ///< vector registers that a call leaves as they were
+    std::vector<int> scratch;   ///< all other vector registers, and the flags
     std::vector<int> arguments; ///< three
     int result;
     int stack;
