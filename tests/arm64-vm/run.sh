@@ -30,4 +30,5 @@ else
   echo "left out: $(left_out | wc -l) scenarios (tests/arm64-vm/left-out.txt)"
 fi
 cp "$here/job" "$job/run"
-TIMEOUT=${TIMEOUT:-1200} exec "$here/machine.sh" run "$job"
+echo "$PWD/$build" >"$job/build-folder"
+TIMEOUT=${TIMEOUT:-1800} exec "$here/machine.sh" run "$job"
