@@ -21,6 +21,11 @@ std::unexpected<Error> bad(std::string detail) {
     return fail(Code::pe_bad_header, std::move(detail));
 }
 
+/// Machines that are like a supported one, and whose images are not.
+std::string_view known_as(std::uint16_t machine) {
+    return machine == 0xa641 ? ", Arm64EC" : machine == 0xa64e ? ", Arm64X" : "";
+}
+
 /// A name of the form "/123" is an offset into the string table behind the COFF symbols, which only files have.
 std::optional<std::string_view> long_name(ByteView file, const raw::FileHeader& header, std::string_view short_name) {
     if (short_name.size() < 2 || short_name.front() != '/' || header.pointer_to_symbol_table == 0)
@@ -63,7 +68,8 @@ Result<Image> Image::parse(ByteView bytes, Layout layout) {
         return bad(fmt::format("no PE signature at 0x{:x}", at));
     if (file_header->machine != static_cast<std::uint16_t>(Machine::x64) &&
         file_header->machine != static_cast<std::uint16_t>(Machine::arm64))
-        return fail(Code::pe_machine_unsupported, fmt::format("machine 0x{:04x}", file_header->machine));
+        return fail(Code::pe_machine_unsupported,
+                    fmt::format("machine 0x{:04x}{}", file_header->machine, known_as(file_header->machine)));
     if (file_header->number_of_sections > kMaxSections)
         return bad(fmt::format("{} sections, at most {} are taken", file_header->number_of_sections, kMaxSections));
 

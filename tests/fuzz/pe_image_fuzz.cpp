@@ -9,6 +9,7 @@
 #include "engine/pe/relocations.hpp"
 #include "engine/pe/tls.hpp"
 #include "engine/pe/unwind_arm64.hpp"
+#include "engine/pe/unwind_steps_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 
 #include <algorithm>
@@ -26,6 +27,18 @@ void require(bool condition) {
         std::abort();
 }
 
+/// A walk may begin at any instruction; functions are long, and their middles alike.
+void undo_everywhere(const UnwindInfoArm64& info) {
+    constexpr std::uint32_t kMostOffsets = 64;
+    const std::uint32_t stride = std::max(info.function_size / kMostOffsets & ~3u, 4u);
+    for (std::uint64_t offset = 0; offset <= info.function_size; offset += stride) {
+        const auto steps = unwind_steps_arm64(info, static_cast<std::uint32_t>(offset));
+        for (const UnwindStepArm64& step : steps.value_or(std::vector<UnwindStepArm64>()))
+            for (const std::uint8_t number : step.registers)
+                require(number <= 30 || number == UnwindStepArm64::kNone);
+    }
+}
+
 void read_unwind_data(const Image& image) {
     const auto functions = runtime_functions_of(image);
     if (!functions)
@@ -36,6 +49,8 @@ void read_unwind_data(const Image& image) {
             const auto info = unwind_info_arm64_of(image, function);
             require(!info || info->packed != 0 || image.bytes_at(function.unwind_info, info->size).has_value());
             require(!info || info->function_size == function.range.size);
+            if (info)
+                undo_everywhere(*info);
         } else {
             const auto info = unwind_info_at(image, function.unwind_info);
             require(!info || image.bytes_at(function.unwind_info, info->size).has_value());

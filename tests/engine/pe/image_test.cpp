@@ -73,6 +73,17 @@ TEST(ImageTest, TakesArm64AndNoOtherMachine) {
     EXPECT_EQ(code_with<std::uint16_t>(PeBuilder::kLfanew + 4, 0), Code::pe_machine_unsupported);
 }
 
+TEST(ImageTest, NamesTheMachinesThatOnlyLookLikeArm64) {
+    for (const auto& [machine, name] : {std::pair<std::uint16_t, const char*>{0xa641, "Arm64EC"}, {0xa64e, "Arm64X"}}) {
+        Bytes file = three_sections().file();
+        test::put(file, PeBuilder::kLfanew + 4, machine);
+        const auto image = Image::parse(file, Layout::file);
+        ASSERT_FALSE(image);
+        EXPECT_EQ(image.error().code(), Code::pe_machine_unsupported);
+        EXPECT_NE(image.error().message().find(name), std::string::npos) << image.error().message();
+    }
+}
+
 TEST(ImageTest, FindsTheSectionOfAnAddress) {
     const Bytes file = three_sections().file();
     const auto image = Image::parse(file, Layout::file);

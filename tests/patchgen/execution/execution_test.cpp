@@ -300,6 +300,50 @@ std::size_t executed_beside(const Pair& pair) {
     return count;
 }
 
+/// A package is applied when a call of a function that it replaces has run for some instructions: the call ends as one
+/// of the baseline, one that begins later is one of the update.
+TEST(ExecutionOfCallsUnderWay, EndsInTheCodeThatTheyBeganIn) {
+    for (const char* machine : {"arm64", "x64"})
+        for (const char* source : {"parser", "strings", "checksums"}) {
+            SCOPED_TRACE(std::string(source) + " " + machine);
+            const Pair pair({source, machine, "O2", true});
+            ASSERT_EQ(pair.obstacle, "");
+            const package::Package package = *package::Package::parse(pair.bytes);
+            std::vector<Input> inputs = inputs_for(*pair.baseline);
+            std::erase_if(inputs, [&](const Input& input) {
+                const Rva rva{
+                    static_cast<std::uint32_t>(address_of(*pair.baseline, input.function) - EmulatedProcess::kBase)};
+                return std::ranges::count(package.manifest().functions, rva, &package::Replacement::baseline) == 0;
+            });
+            ASSERT_FALSE(inputs.empty());
+            unsigned waited = 0;
+            for (std::uint64_t instructions = 1; instructions < 120; instructions += 7) {
+                const Input& input = inputs[instructions % inputs.size()];
+                const Va function = address_of(*pair.baseline, input.function);
+                const auto updated = pair.process_of(*pair.updated);
+                const Call wanted =
+                    updated->call(address_of(*pair.updated, input.function), input.buffer, input.a, input.b);
+                const auto baseline = pair.process_of(*pair.baseline);
+                const Call before = baseline->call(function, input.buffer, input.a, input.b);
+
+                const auto patched = pair.process_of(*pair.baseline);
+                patched->begin_call(function, input.buffer, input.a, input.b);
+                patched->run(instructions);
+                const auto applied = pair.apply_to(*patched);
+                ASSERT_TRUE(applied) << applied.error().message();
+                waited += applied->attempts > 1;
+                patched->run();
+                const Call ended = patched->end_call();
+                expect_same({&input, 1}, {&before, 1}, {&ended, 1});
+                const auto fresh = pair.process_of(*pair.baseline);
+                ASSERT_TRUE(pair.apply_to(*fresh));
+                const Call next = fresh->call(function, input.buffer, input.a, input.b);
+                expect_same({&input, 1}, {&wanted, 1}, {&next, 1});
+            }
+            EXPECT_GT(waited, 0u);
+        }
+}
+
 TEST(ExecutionArm64, RunsTheVeneersOfUsersOfOnePageThatPartWays) {
     const Pair pair({"pages", "arm64", "O2", true});
     ASSERT_EQ(pair.obstacle, "");

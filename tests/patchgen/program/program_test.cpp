@@ -1,5 +1,7 @@
+#include "engine/pe/raw/load_config.hpp"
 #include "fixtures.hpp"
 #include "patchgen/program/parse.hpp"
+#include "tests/support/pe_builder.hpp"
 
 #include <gmock/gmock.h>
 
@@ -165,6 +167,29 @@ TEST(ProgramTest, RefusesManagedImages) {
     ASSERT_FALSE(program);
     EXPECT_EQ(program.error().code(), Code::image_unsupported);
     EXPECT_THAT(program.error().detail(), testing::HasSubstr("managed"));
+}
+
+TEST(ProgramTest, RefusesArm64XAndArm64EC) {
+    // An Arm64X image is headed as one for Arm64, an Arm64EC one as one for x64; CHPE metadata tells them.
+    for (const Machine machine : {Machine::arm64, Machine::x64})
+        for (const bool chpe : {true, false}) {
+            suture::test::PeBuilder pe;
+            pe.machine = machine;
+            pe.section(".text", suture::test::PeBuilder::kCode, Bytes(64, 0xc3));
+            pe::raw::LoadConfigDirectory64 fields{};
+            fields.size = sizeof fields;
+            fields.chpe_metadata_pointer = chpe ? pe.image_base + 0x2000 : 0;
+            Bytes bytes;
+            suture::test::append(bytes, fields);
+            const Rva at = pe.section(".rdata", suture::test::PeBuilder::kReadOnly, bytes);
+            pe.directory(pe::Directory::load_config, {at, fields.size});
+            const auto program = parse({.path = {}, .file = pe.file(), .symbols = {}});
+            ASSERT_EQ(program.has_value(), !chpe);
+            if (!chpe)
+                continue;
+            EXPECT_EQ(program.error().code(), Code::image_unsupported);
+            EXPECT_THAT(program.error().detail(), testing::HasSubstr("Arm64EC or Arm64X"));
+        }
 }
 
 TEST(ProgramTest, RefusesImagesWhoseCodeIsWritable) {
