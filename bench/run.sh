@@ -9,6 +9,8 @@ for benchmark in call_bench verify_bench patchgen_bench apply_bench; do
   printf '\n== %s\n' "$benchmark"
   "build/bin/$benchmark" "$@"
 done
+printf '\n== emulated_bench\n'
+[ ! -x build/bin/emulated_bench ] || build/bin/emulated_bench
 printf '\n== create_bench\n'
 samples=build/samples
 bench/create_bench.py \
