@@ -3,7 +3,7 @@
 # the changed image. Needs the network: it is run by hand, never by ctest.
 #
 #   tests/corpus/execution.sh [FOLDER] [N]    packages are kept in FOLDER (default: corpus/ in the build folder);
-#                                             N mutants for each DLL (default: 2)
+#                                             N packages for each DLL (default: 70)
 # Environment: SUTURE_BIN, the folder of patchgen-run-mutants (default: build/bin).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,4 +22,4 @@ grep arm64 "$here/packages.txt" | grep -v '^#' | while read -r name old _; do
   fetch "$name" "$old" || exit 1
 done
 find "$folder" -path '*arm64*' \( -name '*.node' -o -name '*.dll' \) -size -2M -print0 | LC_ALL=C sort -z |
-  xargs -0 "$bin/patchgen-run-mutants" --packages "${2:-2}" --at-least 1 --differing 0
+  xargs -0 "$bin/patchgen-run-mutants" --packages "${2:-70}" --at-least 1 --differing 0

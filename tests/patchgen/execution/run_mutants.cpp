@@ -7,6 +7,7 @@
 #include "patchgen/prove/prove.hpp"
 #include "tests/patchgen/mutation/generate.hpp"
 #include "tests/support/emulator/emulated_process.hpp"
+#include "tests/support/pe_builder.hpp"
 
 #include <fmt/format.h>
 
@@ -182,6 +183,9 @@ class Subject {
                 Bytes buffer(EmulatedProcess::kBuffer);
                 for (std::uint8_t& byte : buffer)
                     byte = static_cast<std::uint8_t>(random.below(256));
+                // Objects of objects, for functions that follow pointers.
+                for (std::size_t at = 0; round >= 2 && at < buffer.size(); at += 8)
+                    put(buffer, at, EmulatedProcess::kBufferAt.value + random.below(8) * 8);
                 const std::uint64_t mask = round % 2 == 0 ? 0xff : ~std::uint64_t{0};
                 const std::uint64_t a = random.below(~std::size_t{0}) & mask;
                 const std::uint64_t b = random.below(~std::size_t{0}) & mask;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr Va kStack{0x10000000};
 constexpr std::uint64_t kStackSize = 0x100000;
-constexpr Va kBufferAt{0x20000000};
+constexpr Va kBufferAt = EmulatedProcess::kBufferAt;
 constexpr Va kThreadBlock{0x20100000}; ///< zeros, which x18 leads to
 constexpr VaRange kOwn[] = {{kStack, kStackSize}, {kBufferAt, 0x1000}, {kThreadBlock, 0x2000}}; ///< of the thread
 constexpr Va kHost{0x7ff700000000};

@@ -31,6 +31,7 @@ class EmulatedProcess : public target::Target {
     static constexpr Va kBase{0x7ff612340000};
     static constexpr std::uint64_t kPage = 0x1000;
     static constexpr std::size_t kBuffer = 256;
+    static constexpr Va kBufferAt{0x20000000};
 
     explicit EmulatedProcess(Machine machine);
     ~EmulatedProcess() override;
