@@ -84,7 +84,7 @@ make_image() { # FOLDER FILE
   rm -f "$2"
   # Room for jobs: the file has holes.
   mke2fs -q -t ext4 -O ^has_journal -m 0 -E lazy_itable_init=1,root_owner=0:0 -N 100000 -d "$1" "$2" \
-    $((size * 115 / 100 + 1048576))k
+    $((size * 115 / 100 + 1048576))k >&2
 }
 
 run_in() { # IMAGE JOB OUT
