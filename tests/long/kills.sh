@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The injector is killed at its n-th system call of a kind, for every kind that touches the target or what it is given,
-# and every n, in apply, later apply, rollback, remove and recover, on the busy heartbeat service with clients connected.
+# and every n, in apply (with and without a look at what threads run), later apply, rollback, remove and recover, on the
+# busy heartbeat service with clients connected.
 # After each: no wrong or lost reply, `suture status` tells the truth, `suture recover` succeeds, and once everything is
 # removed the process is what it was, to the byte.
 #
@@ -11,7 +12,7 @@ set -o pipefail
 
 share=${1:-150}
 [ $# -eq 0 ] || shift
-operations=${*:-apply later rollback remove recover}
+operations=${*:-apply unchecked later rollback remove recover}
 # What only reads is left out: to die before it is to die before what follows.
 calls=ptrace,process_vm_writev,pwrite64,waitid,memfd_create,write,fcntl,bind,clone,clone3,kill,tgkill
 options="--timeout 60 --quiet"
@@ -30,7 +31,7 @@ quietly() { "$@" >>log 2>&1 || fail "exit code $? from: $*"; }
 # Brings the service to where the operation starts.
 arrange() { # OPERATION
   case $1 in
-    apply) ;;
+    apply | unchecked) ;;
     later | rollback | remove) quietly suture apply "$first" --pid "$pid" --allow-unsigned $options ;;
     recover)
       # An apply that dies late enough to leave something.
@@ -47,6 +48,7 @@ arrange() { # OPERATION
 command_of() {
   case $1 in
     apply) echo "suture apply $first --pid $pid --allow-unsigned $options" ;;
+    unchecked) echo "suture apply $first --pid $pid --allow-unsigned --consistency none $options" ;;
     later) echo "suture apply $package --pid $pid --allow-unsigned $options" ;;
     rollback | remove) echo "suture $1 --pid $pid --module heartbeat.dll $options" ;;
     recover) echo "suture recover --pid $pid $options" ;;
