@@ -76,15 +76,15 @@ Result<bool> is_stale(target::Target& target, const Ledger& ledger, std::span<co
         if (!writes)
             return false; // such a ledger is refused for what it says
         for (const SiteWrite& write : *writes) {
-            Bytes found(write.after.size());
+            Bytes found(write.before.size());
             const auto read = target.read(write.at, found);
             if (!read && read.error().code() != Code::target_read_failed)
                 return std::unexpected(read.error());
-            if (read && found == write.after)
+            if (!read || found != write.before)
                 return false;
         }
     }
-    return true;
+    return !ledger.functions.empty();
 }
 
 std::string describe(Recovery recovery, const Ledger& ledger) {

@@ -20,8 +20,8 @@ enum class Recovery : std::uint8_t {
 /// committed, all pages of the others are in place, and they follow; else none is committed, and none will be.
 Recovery recovery_of(const Ledger& ledger, std::span<const Ledger> all);
 
-/// True if nothing leads to what a live ledger tells of: its module is not loaded, or none of its sites is there, as
-/// after it was unloaded and loaded again. Errors: target_gone, target_inaccessible.
+/// True if nothing leads to what a live ledger tells of: its module is not loaded, or each of its sites holds the
+/// baseline's bytes, as after it was unloaded and loaded again. Errors: target_gone, target_inaccessible.
 Result<bool> is_stale(target::Target& target, const Ledger& ledger, std::span<const target::Module> modules);
 
 /// True if the module of the ledger is among them.

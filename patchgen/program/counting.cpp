@@ -3,6 +3,7 @@
 #include "patchgen/program/machine_code.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace suture::program {
 
@@ -10,38 +11,43 @@ bool Holders::has(std::uint8_t base, std::int64_t distance) const {
     return std::ranges::find(on_stack, std::pair(base, distance)) != on_stack.end();
 }
 
-bool may_count(std::span<const Ways> ways, std::span<const std::uint32_t> cases, std::uint32_t first,
+bool may_count(std::size_t count, const WaysOf& ways, std::span<const std::uint32_t> cases, std::uint32_t first,
                std::uint32_t registers, const CountingStep& step) {
-    std::vector<std::uint32_t> held(ways.size());
-    std::vector<bool> seen(ways.size());
+    std::unordered_map<std::uint32_t, std::uint32_t> held; // registers at the instructions that were reached
     std::vector<std::uint32_t> pending;
     Holders now;
+    std::size_t steps = 0;
     const auto lead_to = [&](std::uint32_t index, std::uint32_t by) {
-        if (index >= ways.size() || (seen[index] && (held[index] | by) == held[index]))
+        ++steps;
+        if (index >= count)
             return;
-        seen[index] = true;
-        held[index] |= by;
+        const auto [place, reached] = held.try_emplace(index, by);
+        if (!reached && (place->second | by) == place->second)
+            return;
+        place->second |= by;
         pending.push_back(index);
     };
     const auto lead_on = [&](std::uint32_t index) {
-        if (ways[index].goes_on)
+        const Ways on = ways(index);
+        if (on.goes_on)
             lead_to(index + 1, now.registers);
-        if (ways[index].jump != Ways::kNowhere)
-            lead_to(ways[index].jump, now.registers);
-        for (std::size_t i = 0; ways[index].by_table && i < cases.size(); ++i)
-            lead_to(cases[i], now.registers);
+        if (on.jump != Ways::kNowhere)
+            lead_to(on.jump, now.registers);
+        if (on.by_table)
+            for (const std::uint32_t label : cases)
+                lead_to(label, now.registers);
     };
     // A place on the stack that came to hold it may be read in code that has been passed.
     for (std::size_t places = ~std::size_t{0}; places != now.on_stack.size();) {
         places = now.on_stack.size();
-        seen.assign(ways.size(), false);
+        held.clear();
         now.registers = registers;
         lead_on(first);
         while (!pending.empty()) {
             const std::uint32_t index = pending.back();
             pending.pop_back();
             now.registers = held[index];
-            if (step(index, now))
+            if (steps > kMostSteps || now.on_stack.size() > kMostPlaces || step(index, now))
                 return true;
             if (now.registers != 0 || !now.on_stack.empty())
                 lead_on(index);
@@ -59,10 +65,13 @@ bool counts_from(const Program& program, const Function& function, const Referen
     if (!function.decoded || !bytes)
         return true;
     std::vector<std::uint32_t> cases;
-    for (const JumpTable& table : function.jump_tables)
+    for (const JumpTable& table : function.jump_tables) {
+        if (table.targets.size() > kMostSteps - cases.size())
+            return true;
         for (const Rva target : table.targets)
             if (function.range.contains(target))
                 cases.push_back(target - function.range.begin);
+    }
     std::ranges::sort(cases);
     cases.erase(std::unique(cases.begin(), cases.end()), cases.end());
     const Stretch stretch{.begin = function.range.begin, .bytes = *bytes, .image_base = program.image().image_base()};

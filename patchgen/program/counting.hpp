@@ -29,10 +29,19 @@ struct Holders {
 /// What one instruction does to the holders. True if it adds to the address what may lead behind the thing there.
 using CountingStep = std::function<bool(std::uint32_t, Holders&)>;
 
-/// True if code adds something to the address that the instruction `first` leaves in `registers`, on any way from
-/// there. `cases`: where tables of the function lead.
-bool may_count(std::span<const Ways> ways, std::span<const std::uint32_t> cases, std::uint32_t first,
+/// Where code goes on behind one of the function's instructions.
+using WaysOf = std::function<Ways(std::uint32_t)>;
+
+/// True if code adds something to the address that the instruction `first`, of `count`, leaves in `registers`, on any
+/// way from there. `cases`: where tables of the function lead. Code in which an address is followed for too long counts
+/// as adding: kMostSteps, kMostPlaces.
+bool may_count(std::size_t count, const WaysOf& ways, std::span<const std::uint32_t> cases, std::uint32_t first,
                std::uint32_t registers, const CountingStep& step);
+
+/// Ways that are followed for one address.
+inline constexpr std::size_t kMostSteps = std::size_t{1} << 14;
+/// Places on the stack that one address is kept in.
+inline constexpr std::size_t kMostPlaces = 32;
 
 /// True if the function may get behind the first `size` bytes of what `reference`, one of its own, leads to, by adding
 /// to the address. What becomes of an address that is given to other functions is not seen.

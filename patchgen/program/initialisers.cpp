@@ -1,6 +1,7 @@
 #include "patchgen/program/initialisers.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace suture::program {
 
@@ -54,21 +55,42 @@ class Finder {
         }
     }
 
-    bool is_list(Rva begin, Rva end) const {
-        if (end - begin > kMaxList || (end - begin) % 8 != 0 || begin == end || !holds(begin, 0) || !holds(end, 0))
+    bool is_list(Rva begin, Rva end) {
+        if (end - begin > kMaxList || begin.value % 8 != 0 || end.value % 8 != 0 || begin == end || !holds(begin, 0) ||
+            !holds(end, 0))
+            return false;
+        const Run& run = run_around(begin);
+        if (end >= run.end())
             return false;
         // Linkers may leave room between what several files bring to it.
-        std::uint32_t functions = 0;
-        std::uint32_t empty = 0;
-        for (Rva at = begin + 8; at < end; at = at + 8) {
-            if (holds_function(at))
-                ++functions;
-            else if (holds(at, 0))
-                ++empty;
-            else
-                return false;
-        }
+        const std::uint32_t functions = run.functions_before(end) - run.functions_before(begin);
+        const std::uint32_t empty = (end - begin) / 8 - 1 - functions;
         return functions != 0 && functions >= empty;
+    }
+
+    /// Pointers to functions and zeros, one behind the other, as many as there are. Each is looked at once, however
+    /// often code takes addresses among them.
+    struct Run {
+        Rva begin;
+        std::vector<std::uint32_t> functions; ///< up to each field, without it
+
+        Rva end() const { return begin + static_cast<std::uint32_t>(functions.size() * 8); }
+        std::uint32_t functions_before(Rva at) const { return functions[(at - begin) / 8]; }
+    };
+
+    /// `at` holds zero.
+    const Run& run_around(Rva at) {
+        if (const auto next = runs_.upper_bound(at); next != runs_.begin() && at < std::prev(next)->second.end())
+            return std::prev(next)->second;
+        Run run{at, {}};
+        while (run.begin.value >= 8 && (holds(run.begin - 8, 0) || holds_function(run.begin - 8)))
+            run.begin = run.begin - 8;
+        std::uint32_t functions = 0;
+        for (Rva field = run.begin; holds(field, 0) || holds_function(field); field = field + 8) {
+            run.functions.push_back(functions);
+            functions += holds_function(field) ? 1u : 0u;
+        }
+        return runs_.emplace(run.begin, std::move(run)).first->second;
     }
 
     /// From the first of them on: what follows is the list of destructors, which begins likewise.
@@ -86,6 +108,7 @@ class Finder {
 
     const Program& program_;
     std::vector<RvaRange> lists_;
+    std::map<Rva, Run> runs_;
 };
 
 } // namespace

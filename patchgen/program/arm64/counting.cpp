@@ -76,18 +76,18 @@ class Counter {
         return stretch_.bytes.read<std::uint32_t>(std::size_t{index} * kWord).value_or(0);
     }
 
-    std::vector<Ways> ways() const {
-        std::vector<Ways> result(stretch_.bytes.size() / kWord);
-        for (std::uint32_t i = 0; i < result.size(); ++i) {
-            const Instruction made = instruction_of(word_at(i));
-            result[i].goes_on = !ends_flow(made.operation) && made.operation != Operation::invalid;
-            result[i].by_table = made.operation == Operation::jump_register;
-            const std::int64_t to = std::int64_t{i} + made.value / kWord;
-            if ((made.operation == Operation::branch || made.operation == Operation::conditional) && to >= 0 &&
-                to < static_cast<std::int64_t>(result.size()))
-                result[i].jump = static_cast<std::uint32_t>(to);
-        }
-        return result;
+    std::size_t count() const { return stretch_.bytes.size() / kWord; }
+
+    Ways ways_from(std::uint32_t index) const {
+        const Instruction made = instruction_of(word_at(index));
+        Ways ways;
+        ways.goes_on = !ends_flow(made.operation) && made.operation != Operation::invalid;
+        ways.by_table = made.operation == Operation::jump_register;
+        const std::int64_t to = std::int64_t{index} + made.value / kWord;
+        if ((made.operation == Operation::branch || made.operation == Operation::conditional) && to >= 0 &&
+            to < static_cast<std::int64_t>(count()))
+            ways.jump = static_cast<std::uint32_t>(to);
+        return ways;
     }
 
     bool step(std::uint32_t index, Holders& holders) const {
@@ -171,8 +171,9 @@ bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> cases, s
     std::vector<std::uint32_t> labels;
     for (const std::uint32_t offset : cases)
         labels.push_back(offset / kWord);
-    return may_count(counter.ways(), labels, first, mask_of(made.rd),
-                     [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
+    return may_count(
+        counter.count(), [&](std::uint32_t index) { return counter.ways_from(index); }, labels, first, mask_of(made.rd),
+        [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
 }
 
 } // namespace suture::program::arm64

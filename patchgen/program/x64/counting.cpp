@@ -66,22 +66,20 @@ class Counter {
                    : std::nullopt;
     }
 
-    std::vector<Ways> ways() const {
-        std::vector<Ways> result(instructions_.size());
-        for (std::uint32_t i = 0; i < result.size(); ++i) {
-            const auto decoded = decode(i);
-            if (!decoded)
-                continue;
-            const auto& instruction = decoded->instruction;
-            result[i].goes_on = !is_terminator(instruction);
-            const bool is_call = instruction.mnemonic == ZYDIS_MNEMONIC_CALL;
-            if (instruction.raw.imm[0].is_relative && !is_call)
-                result[i].jump = index_of(instructions_[i] + instruction.length +
-                                          static_cast<std::uint32_t>(instruction.raw.imm[0].value.s))
-                                     .value_or(Ways::kNowhere);
-            result[i].by_table = instruction.mnemonic == ZYDIS_MNEMONIC_JMP && !instruction.raw.imm[0].is_relative;
-        }
-        return result;
+    Ways ways_from(std::uint32_t index) const {
+        Ways ways;
+        const auto decoded = decode(index);
+        if (!decoded)
+            return ways;
+        const auto& instruction = decoded->instruction;
+        ways.goes_on = !is_terminator(instruction);
+        const bool is_call = instruction.mnemonic == ZYDIS_MNEMONIC_CALL;
+        if (instruction.raw.imm[0].is_relative && !is_call)
+            ways.jump = index_of(instructions_[index] + instruction.length +
+                                 static_cast<std::uint32_t>(instruction.raw.imm[0].value.s))
+                            .value_or(Ways::kNowhere);
+        ways.by_table = instruction.mnemonic == ZYDIS_MNEMONIC_JMP && !instruction.raw.imm[0].is_relative;
+        return ways;
     }
 
     bool step(std::uint32_t index, Holders& holders) const {
@@ -222,8 +220,9 @@ bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> instruct
     for (const std::uint32_t offset : cases)
         if (const auto index = counter.index_of(offset))
             labels.push_back(*index);
-    return may_count(counter.ways(), labels, *first, bit_of(operands[0]),
-                     [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
+    return may_count(
+        instructions.size(), [&](std::uint32_t index) { return counter.ways_from(index); }, labels, *first,
+        bit_of(operands[0]), [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
 }
 
 } // namespace suture::program::x64

@@ -1,4 +1,5 @@
 // Whether code adds to an address that it has taken, by code that takes one of a text of six bytes first.
+#include "patchgen/program/counting.hpp"
 #include "patchgen/program/machine_code.hpp"
 
 #include <gtest/gtest.h>
@@ -109,6 +110,23 @@ TEST(Counting, IsNotSeenInOtherArm64Code) {
     };
     for (const Sample& sample : samples)
         EXPECT_FALSE(counts_arm64(sample)) << sample.text;
+}
+
+/// Time is bounded, whatever a hostile image holds.
+TEST(Counting, IsAssumedWhereAnAddressWouldHaveToBeFollowedForLong) {
+    const auto tests = [](std::size_t count) {
+        return Sample{"test ecx, ecx, many times", std::vector<std::vector<std::uint8_t>>(count, {0x85, 0xc9})};
+    };
+    EXPECT_FALSE(counts_x64(tests(1000)));
+    EXPECT_TRUE(counts_x64(tests(2 * kMostSteps)));
+    const auto stores = [](std::uint8_t count) {
+        Sample sample{"mov [rsp+n], rax, for many n", {}};
+        for (std::uint8_t n = 0; n < count; ++n)
+            sample.instructions.push_back({0x48, 0x89, 0x44, 0x24, n});
+        return sample;
+    };
+    EXPECT_FALSE(counts_x64(stores(8)));
+    EXPECT_TRUE(counts_x64(stores(2 * kMostPlaces)));
 }
 
 } // namespace
