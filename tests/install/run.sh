@@ -29,6 +29,7 @@ grep -q 'a service; 1' "$work/inspect" && grep -q 'sequence *7' "$work/inspect" 
 
 "$2" --build "$build" >"$work/log" 2>&1 && grep -q 'no work to do' "$work/log" || fail "made anew for nothing"
 for image in baseline updated; do
+  sleep 0.1 # times of files are coarse: this one must be later than what was made
   touch "$work/images/$image/heartbeat.dll"
   "$2" --build "$build" >"$work/log" 2>&1 && grep -q 'hotpatch of service' "$work/log" || fail "not made anew for $image"
 done
