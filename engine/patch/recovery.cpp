@@ -69,8 +69,8 @@ bool is_loaded(const Ledger& ledger, std::span<const target::Module> modules) {
 Result<bool> is_stale(target::Target& target, const Ledger& ledger, std::span<const target::Module> modules) {
     if (ledger.phase != Phase::live)
         return false;
-    if (!is_loaded(ledger, modules))
-        return true;
+    // A program may also take a module out of the list that it has of them: then its sites are still there.
+    const bool loaded = is_loaded(ledger, modules);
     for (std::size_t i = 0; i < ledger.functions.size(); ++i) {
         const auto writes = site_writes(ledger, i);
         if (!writes)
@@ -80,11 +80,11 @@ Result<bool> is_stale(target::Target& target, const Ledger& ledger, std::span<co
             const auto read = target.read(write.at, found);
             if (!read && read.error().code() != Code::target_read_failed)
                 return std::unexpected(read.error());
-            if (!read || found != write.before)
+            if (loaded ? !read || found != write.before : read && found == write.after)
                 return false;
         }
     }
-    return !ledger.functions.empty();
+    return !loaded || !ledger.functions.empty();
 }
 
 std::string describe(Recovery recovery, const Ledger& ledger) {
@@ -137,6 +137,7 @@ Result<Leftovers> find_leftovers(target::Target& target, std::span<const Ledger>
     for (const target::Module& module : modules)
         taken.push_back(module.range);
     for (const Ledger& ledger : ledgers) {
+        taken.push_back(ledger.module_range);
         taken.push_back(ledger.block.whole());
         for (const LedgerVersion& version : ledger.versions)
             taken.push_back(version.image);

@@ -27,6 +27,10 @@ class FakeTarget : public target::Target {
     /// Puts a PE image in its mapped layout into the process, sections with their protections.
     void load_module(std::string name, Va base, const Bytes& mapped, Bytes file = {});
     void unload_module(std::string_view name);
+    /// Takes it out of modules() alone.
+    void hide_module(std::string_view name) {
+        std::erase_if(modules_, [&](const target::Module& module) { return module.name == name; });
+    }
     void add_pages(Va at, const Bytes& content, target::Protection protection);
 
     /// What stop() reports; called at each stop, with its number from 1.

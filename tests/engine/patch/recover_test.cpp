@@ -232,6 +232,14 @@ TEST_F(RecoverTest, WhatIsLeftOfAModuleThatWasUnloadedIsFreed) {
     }
 }
 
+TEST_F(RecoverTest, NothingIsFreedOfAModuleThatIsHiddenOnly) {
+    ASSERT_TRUE(apply_files({a_.package(1, false)}));
+    target_.hide_module("a.dll");
+    EXPECT_EQ(recovery_of_first(), "");
+    expect_refused(recover(target_, {}), Code::nothing_to_recover);
+    EXPECT_EQ(a_.version(target_), 1u);
+}
+
 TEST_F(RecoverTest, WhereOneSiteIsLeftNothingIsFreed) {
     ASSERT_TRUE(apply_files({a_.package(1, false)}));
     target_.poke(a_.at(PatchedModule::kPrologue), PatchedModule::old_code(PatchedModule::kPrologue));
