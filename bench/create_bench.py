@@ -54,19 +54,21 @@ def best(times, *command):
 
 
 def peak_memory(*command):
-    """Bytes. What wait4() tells of a child begins with what this process has itself, so that the child is asked."""
+    """Bytes: all that it has in memory, and what is its own of that, which leaves out pages of programs and libraries.
+    What wait4() tells of a child begins with what this process has itself, so that the child is asked."""
     child = spawn(command)
-    peak = 0
+    peak = {"VmHWM": 0, "RssAnon": 0}
     while child.poll() is None:
         try:
-            found = re.search(r"VmHWM:\s*(\d+)", pathlib.Path(f"/proc/{child.pid}/status").read_text())
-            if found and os.readlink(f"/proc/{child.pid}/exe") != os.path.realpath(sys.executable):
-                peak = max(peak, 1024 * int(found[1]))
+            status = pathlib.Path(f"/proc/{child.pid}/status").read_text()
+            if os.readlink(f"/proc/{child.pid}/exe") != os.path.realpath(sys.executable):
+                for name, kilobytes in re.findall(r"(VmHWM|RssAnon):\s*(\d+)", status):
+                    peak[name] = max(peak[name], 1024 * int(kilobytes))
         except OSError:
             break  # it has ended
         time.sleep(0.0005)
     child.wait()
-    return peak
+    return peak["VmHWM"], peak["RssAnon"]
 
 
 def compressed(path):
@@ -116,10 +118,10 @@ def measure(baseline, updated, folder, peers):
     print(f"{updated.name}: {size / MB:.2f} MB the pair, {told['machine']}, {told['result']}")
     print(f"  create     {seconds:9.3f} s   {functions:8} functions, {functions / seconds:,.0f} a second; "
           f"{processor:.3f} s of processor time")
-    memory = peak_memory(*create_command(baseline, updated, package, report))
-    idle = max(peak_memory(BIN / "patchgen", "--help") for _ in range(10))  # it has ended before it is asked often
-    print(f"  memory     {memory / MB:9.1f} MB  {memory / size:.2f}x the pair; an idle patchgen has {idle / MB:.1f} MB, "
-          f"{idle / size:.2f}x the pair")
+    memory, own = peak_memory(*create_command(baseline, updated, package, report))
+    idle, _ = max(peak_memory(BIN / "patchgen", "--help") for _ in range(10))  # it has ended before it is asked often
+    print(f"  memory     {memory / MB:9.1f} MB  {memory / size:.2f}x the pair; {own / MB:.1f} MB of that its own, "
+          f"{own / size:.2f}x; an idle patchgen has {idle / MB:.1f} MB, {idle / size:.2f}x")
     if told["machine"] == "x64":
         limit = subprocess.run([BIN / "decode_limit", baseline, updated], check=True, capture_output=True, text=True)
         decoding, code, _ = limit.stdout.split()

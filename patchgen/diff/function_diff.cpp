@@ -192,7 +192,7 @@ class Comparer {
                                       .image_base = program.image().image_base(),
                                       .image_size = program.image().size_of_image(),
                                       .relocations = program.relocations()},
-                                     function.instructions, function.references);
+                                     function.instructions.offsets(), function.references);
         };
         const auto before = possible(pairing_.baseline, old_);
         const auto after = possible(pairing_.updated, new_);

@@ -290,14 +290,13 @@ class Checker {
     }
 
     bool is_displacement(const program::Function& function, ByteView code, std::uint32_t offset) const {
-        const auto next = std::ranges::upper_bound(function.instructions, offset);
-        if (next == function.instructions.begin())
+        const auto instruction = function.instructions.at_or_before(offset);
+        if (!instruction)
             return false;
-        const std::uint32_t instruction = *std::prev(next);
         const auto steps = program::x64::steps_of({.begin = function.range.begin, .bytes = code, .image_base = {}},
-                                                  std::span(&instruction, 1));
+                                                  std::span(&*instruction, 1));
         return !steps.empty() && steps[0].memory && !steps[0].wide_displacement && steps[0].displacement != 0 &&
-               offset == instruction + steps[0].displacement_at;
+               offset == *instruction + steps[0].displacement_at;
     }
 
     /// Functions that a list of initialisers names.

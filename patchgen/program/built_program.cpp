@@ -259,7 +259,8 @@ void BuiltProgram::build_functions() {
             code.undecoded = fmt::format("code runs on past the end at 0x{:x}", function.range.end());
         function.decoded = code.undecoded.empty();
         function.undecoded = code.undecoded;
-        function.instructions = std::move(code.instructions);
+        function.instructions = InstructionStarts(code.instructions);
+        code.instructions = {};
         function.references = std::move(code.references);
         function.page_uses = std::move(code.page_uses);
         function.jump_tables = std::move(code_.tables[i]);
@@ -323,6 +324,7 @@ void BuiltProgram::build_targets() {
     targets_.insert(targets_.end(), scopes.begin(), scopes.end());
     targets_.insert(targets_.end(), exception_targets_.begin(), exception_targets_.end());
     sort_unique(targets_);
+    targets_.shrink_to_fit();
 }
 
 /// Code that is not understood may branch to wherever its bytes could be read as a branch.

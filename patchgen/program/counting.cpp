@@ -76,7 +76,7 @@ bool counts_from(const Program& program, const Function& function, const Referen
     cases.erase(std::unique(cases.begin(), cases.end()), cases.end());
     const Stretch stretch{.begin = function.range.begin, .bytes = *bytes, .image_base = program.image().image_base()};
     return machine_code(program.image().machine())
-        .counts_from(stretch, function.instructions, cases, reference.instruction, size);
+        .counts_from(stretch, function.instructions.offsets(), cases, reference.instruction, size);
 }
 
 } // namespace suture::program

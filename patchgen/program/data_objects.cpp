@@ -135,6 +135,7 @@ class Finder {
             while (i < items_.size() && items_[i].at.value < end)
                 ++i;
         }
+        objects.shrink_to_fit();
         return objects;
     }
 

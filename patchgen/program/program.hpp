@@ -6,6 +6,7 @@
 #include "engine/pe/load_config.hpp"
 #include "engine/pe/relocations.hpp"
 #include "engine/pe/runtime_functions.hpp"
+#include "patchgen/program/instruction_starts.hpp"
 #include "patchgen/program/types.hpp"
 
 #include <cstdint>
@@ -109,7 +110,7 @@ struct Function {
     Source source = Source::pdata;           ///< of the bounds
     bool decoded = true;                     ///< false: the bytes are not all understood as code, see `undecoded`
     std::string undecoded;                   ///< why, with the RVA
-    std::vector<std::uint32_t> instructions; ///< offsets of all instructions, ascending
+    InstructionStarts instructions;
     std::vector<Reference> references;       ///< ascending by offset; those that stay within the function included
     std::vector<PageUse> page_uses;          ///< ascending; every arm64_low12_* reference is in at least one
     std::vector<JumpTable> jump_tables;      ///< ascending by `at`

@@ -24,12 +24,13 @@ const JumpTable* table_at(const Function& function, Rva at) {
 }
 
 /// Where the data ends that lies at `offset` of a function which is understood, and that its own code reads; `offset`
-/// where there is none. `next`: the first instruction from there on.
-std::uint32_t behind_data(const Function& function, std::uint32_t offset,
-                          std::vector<std::uint32_t>::const_iterator next) {
-    if (!function.decoded || (next != function.instructions.end() && *next == offset))
+/// where there is none.
+std::uint32_t behind_data(const Function& function, std::uint32_t offset) {
+    if (!function.decoded)
         return offset;
-    std::uint32_t end = next != function.instructions.end() ? *next : function.range.size;
+    std::uint32_t end = function.instructions.at_or_behind(offset).value_or(function.range.size);
+    if (end == offset)
+        return offset;
     for (const JumpTable& table : function.jump_tables)
         if (table.at > function.range.begin + offset && function.range.contains(table.at))
             end = std::min(end, table.at - function.range.begin);
@@ -162,7 +163,6 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
     const auto relocations = updated_.relocations();
     auto relocation = std::ranges::lower_bound(relocations, begin, {}, &pe::Relocation::at);
     auto reference = function.references.begin();
-    auto next_instruction = function.instructions.begin();
     std::vector<RvaRange> fields; // of the instruction that hold addresses: offsets from the entry
 
     for (std::uint32_t offset = 0; offset < updated_code.size();) {
@@ -173,9 +173,7 @@ Result<void> Equivalence::compare_instructions(const Function& function, Place e
                 ++relocation;
             continue;
         }
-        while (next_instruction != function.instructions.end() && *next_instruction < offset)
-            ++next_instruction;
-        if (const std::uint32_t behind = behind_data(function, offset, next_instruction); behind != offset) {
+        if (const std::uint32_t behind = behind_data(function, offset); behind != offset) {
             // Data that code of this function reads, such as the indices of a switch with two tables.
             if (*updated_code.slice(offset, behind - offset) != *code.slice(offset, behind - offset))
                 return failed(goal, fmt::format("the data within it differs from that at {}", (entry + offset).text()));

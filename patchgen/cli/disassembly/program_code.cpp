@@ -50,7 +50,7 @@ class Listing {
             instructions(*content, 0);
             return std::move(lines_);
         }
-        const auto& starts = function_.instructions;
+        const auto starts = function_.instructions.offsets();
         if (starts.front() != 0)
             data(*content->slice(0, std::min<std::uint64_t>(starts.front(), content->size())), 0);
         for (std::size_t i = 0; i < starts.size() && starts[i] < content->size(); ++i) {

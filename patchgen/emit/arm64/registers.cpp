@@ -64,7 +64,7 @@ std::optional<std::uint32_t> free_register(const program::Program& program, cons
     if (!code || leaves_for_a_middle(program, function))
         return std::nullopt;
     for (const std::uint32_t wanted : {kFirst, kSecond})
-        if (std::ranges::none_of(function.instructions, [&](std::uint32_t offset) {
+        if (std::ranges::none_of(function.instructions.offsets(), [&](std::uint32_t offset) {
                 const auto word = code->read<std::uint32_t>(offset);
                 return !word || may_mention(*word, wanted);
             }))

@@ -210,13 +210,13 @@ class ProgramMaker {
             program::Function function;
             function.range.begin = entry;
             function.names = names_of(code.label, code.aliases);
-            function.instructions.push_back(0);
+            std::vector<std::uint32_t> instructions{0};
             code_.push_back(0xb8); // mov eax, imm32
             append(code_, code.tag);
             for (const Ref& ref : code.refs) {
                 program::Reference reference;
                 reference.instruction = 0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value;
-                function.instructions.push_back(reference.instruction);
+                instructions.push_back(reference.instruction);
                 if (ref.use == Use::call)
                     code_.push_back(0xe8); // call rel32
                 else if (ref.use == Use::jump)
@@ -232,9 +232,10 @@ class ProgramMaker {
                 function.references.push_back(reference);
                 append(code_, std::uint32_t{0});
             }
-            function.instructions.push_back(0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value);
+            instructions.push_back(0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value);
             code_.push_back(0xc3);
             function.range.size = 0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value;
+            function.instructions = program::InstructionStarts(instructions);
             program.functions_.push_back(std::move(function));
             code_.insert(code_.end(), 16, 0xcc);
         }

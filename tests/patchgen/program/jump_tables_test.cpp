@@ -34,7 +34,7 @@ TEST_P(JumpTables, LeadToInstructions) {
                 EXPECT_EQ(table.base + entry.value(), table.targets[i]);
                 const auto* target = program->function_at(table.targets[i]);
                 ASSERT_NE(target, nullptr);
-                EXPECT_TRUE(std::ranges::binary_search(target->instructions, table.targets[i] - target->range.begin));
+                EXPECT_TRUE(target->instructions.contains(table.targets[i] - target->range.begin));
             }
         }
     }
@@ -64,7 +64,7 @@ TEST(JumpTablesTest, InFrontOfTheCodeThatUsesThemAreNotDecoded) {
         EXPECT_TRUE(function.decoded) << function.undecoded;
         ASSERT_EQ(function.jump_tables.size(), 1u);
         EXPECT_EQ(function.jump_tables[0].targets.size(), 4u);
-        for (const std::uint32_t offset : function.instructions)
+        for (const std::uint32_t offset : function.instructions.offsets())
             EXPECT_FALSE(function.jump_tables[0].range().contains(function.range.begin + offset));
     }
 }
@@ -79,7 +79,7 @@ TEST(JumpTablesTest, InsideCodeAreNotDecoded) {
         EXPECT_EQ(table.base, Rva{0});
         EXPECT_EQ(table.targets.size(), 3u);
         EXPECT_TRUE(function.range.contains(table.range()));
-        EXPECT_LT(function.instructions.back(), table.at - function.range.begin);
+        EXPECT_EQ(function.instructions.at_or_behind(table.at - function.range.begin), std::nullopt);
         // The bytes behind the table, which choose its entries, are 7.
         EXPECT_EQ(table.range().end() + 7, function.range.end());
     }
