@@ -44,6 +44,14 @@ Equivalence::Equivalence(const program::Program& updated, const Overlay& overlay
         if (function && *target != function->range.begin)
             labels_[function->range.begin].insert(*target - function->range.begin);
     }
+    for (const program::Function& jumper : updated.functions())
+        for (const program::Reference& reference : jumper.references) {
+            if ((reference.use != Use::call && reference.use != Use::jump) || jumper.range.contains(reference.target))
+                continue;
+            const program::Function* function = updated.function_at(reference.target);
+            if (function && reference.target != function->range.begin)
+                jumped_to_[function->range.begin].insert(reference.target - function->range.begin);
+        }
 }
 
 Result<void> Equivalence::prove(const Goal& goal) {
@@ -184,11 +192,13 @@ Result<void> Equivalence::settle_code(const Goal& goal, const program::Function&
                 different |= kStubRegister;
         }
     }
-    const auto [pair, first] = code_pairs_.try_emplace({function.range.begin, entry}, Entries{{{0, 0}}, {}});
+    const auto [pair, first] = code_pairs_.try_emplace({function.range.begin, entry}, Entries{{{0, 0}}, {}, {}});
     if (first) {
         SUTURE_CHECK(note_code(goal, function, entry));
         if (const auto labels = labels_.find(function.range.begin); labels != labels_.end())
             pair->second.taken = labels->second;
+        if (const auto jumped_to = jumped_to_.find(function.range.begin); jumped_to != jumped_to_.end())
+            pair->second.jumped_to = jumped_to->second;
     }
     bool more = first;
     if (is_arm64_ && !is_branch && offset != 0) {

@@ -88,7 +88,8 @@ class Equivalence {
     /// Where control may enter a function: offsets, each with the registers that may then hold different values.
     struct Entries {
         std::map<std::uint32_t, arm64::Registers> ways;
-        std::set<std::uint32_t> taken; ///< offsets whose address has been met
+        std::set<std::uint32_t> taken;     ///< offsets whose address has been met
+        std::set<std::uint32_t> jumped_to; ///< offsets that branches of other functions lead to
     };
 
     /// x64 code that waits for being compared: of an updated function, and what stands for it.
@@ -153,7 +154,9 @@ class Equivalence {
     std::vector<Goal> behind_; ///< what may go on there, to be looked at when it is known what begins there
     /// Where the baseline's own references to an object of the updated image lead; nothing where they differ.
     std::map<Rva, std::optional<Place>> begins_;
-    std::map<Rva, std::set<std::uint32_t>> labels_; ///< Arm64: offsets that pointers lead to, by entry
+    // Arm64, by entry:
+    std::map<Rva, std::set<std::uint32_t>> labels_;    ///< offsets that pointers lead to
+    std::map<Rva, std::set<std::uint32_t>> jumped_to_; ///< offsets that branches of other functions lead to
     std::map<std::tuple<Rva, Place>, Entries> code_pairs_;
     KeySet data_pairs_;
     std::map<Rva, std::pair<Place, std::uint32_t>> objects_;  ///< where objects of the updated image are, with size

@@ -71,9 +71,11 @@ Result<Comparison> run(const Subject& subject, const Words& theirs) {
                     patched,
                     updated_word,
                     is_import,
+                    Rva{0x4050},
                     [&] { return subject.entries.size() % 2 == 0; },
                     [&](std::uint32_t offset) { return offset < subject.entries.size() * kWordSize; },
                     subject.entries,
+                    {},
                     {}});
 }
 

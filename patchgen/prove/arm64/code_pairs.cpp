@@ -44,8 +44,9 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
                    record->frame_changes.front().begin == Rva{0} && in_part < record->frame_changes.front().size;
         });
     };
-    auto comparison = arm64::compare({function, updated_code, entry, overlay_, updated_word, is_import, has_handler,
-                                      is_in_prologue, entries.ways, entries.taken});
+    auto comparison = arm64::compare({function, updated_code, entry, overlay_, updated_word, is_import,
+                                      updated_.load_config().guard_check_pointer, has_handler, is_in_prologue,
+                                      entries.ways, entries.taken, entries.jumped_to});
     if (!comparison)
         return fail(std::move(comparison).error().in_image(updated_.path()).in_function(function.display_name()));
     different = comparison->different_at_tables;

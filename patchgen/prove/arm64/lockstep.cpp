@@ -55,8 +55,7 @@ class Lockstep {
         look_ahead();
         for (const auto& [offset, different] : question_.entries)
             if (offset < size_)
-                start(offset, offset == 0 ? different : different | suspects_,
-                      offset == 0 ? Value::Kind::left : Value::Kind::different);
+                start(offset, different, offset == 0 ? Value::Kind::left : Value::Kind::different);
         for (const std::uint32_t offset : question_.taken) {
             mark_join(offset);
             if (jumps_by_register_)
@@ -73,10 +72,11 @@ class Lockstep {
                 SUTURE_CHECK(compare_fill(offset));
                 continue;
             }
-            const bool is_mark = marks_the_end(offset);
-            if (!is_mark)
+            const bool is_known =
+                marks_the_end(offset) || (question_.jumped_to.contains(offset) && !question_.has_handler());
+            if (!is_known)
                 hidden_.push_back(offset);
-            start(offset, is_mark ? 0 : differing());
+            start(offset, is_known ? 0 : differing());
             settle();
         }
         for (Registers known = 0; known != differing();) {
@@ -432,7 +432,8 @@ class Lockstep {
             return {};
         }
         if (is_call(ours)) {
-            state.call();
+            const Value* callee = state.find(ours >> 5 & 0x1f);
+            state.call(callee && callee->kind == Value::Kind::guard ? kKeptByGuard : 0);
             state.forget(use.writes);
             return {};
         }
@@ -497,9 +498,17 @@ class Lockstep {
         meet(offset, base.updated + user.offset, *base.place + page_user(theirs)->offset, user.use, user.access_size);
         if (user.is_add)
             set_label(state, user.value, base.updated + user.offset);
-        else if (use.writes == Registers{1} << user.value && question_.is_import(base.updated + user.offset))
-            state.set(user.value, {Value::Kind::imported, base.updated + user.offset, std::nullopt});
+        else if (use.writes == Registers{1} << user.value)
+            set_loaded(state, user.value, base.updated + user.offset);
         return {};
+    }
+
+    /// What is known of what was loaded from `slot`.
+    void set_loaded(RegisterState& state, std::uint32_t number, Rva slot) const {
+        if (slot == question_.guard_check)
+            state.set(number, {Value::Kind::guard, slot, std::nullopt});
+        else if (question_.is_import(slot))
+            state.set(number, {Value::Kind::imported, slot, std::nullopt});
     }
 
     Result<void> make_address(std::uint32_t offset, const Distance& distance, RegisterState& state) {

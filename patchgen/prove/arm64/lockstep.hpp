@@ -29,6 +29,8 @@ struct Question {
     std::function<std::optional<std::uint32_t>(Rva)> updated_word;
     /// Whether an address of the updated image is the slot of an import.
     std::function<bool(Rva)> is_import;
+    /// Where the updated image has the address of the guard's check of a call's target.
+    std::optional<Rva> guard_check;
     /// Whether the function has an exception handler: then exceptions go on in code of it that nothing leads to.
     std::function<bool()> has_handler;
     /// Whether unwind data says that the instruction at an offset is one of a prologue.
@@ -38,6 +40,8 @@ struct Question {
     /// Offsets whose address is somewhere in data: where jumps by register in this function may lead, and, if it has
     /// none, others.
     std::set<std::uint32_t> taken;
+    /// Offsets that branches of other functions lead to: they are in `entries` once those functions are compared.
+    std::set<std::uint32_t> jumped_to;
 };
 
 /// An address of the updated image that the function makes, and what the patched code makes in its place.

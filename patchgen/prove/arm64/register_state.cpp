@@ -54,10 +54,15 @@ void RegisterState::forget(Registers numbers) {
     std::erase_if(values_, [&](const auto& one) { return numbers >> one.first & 1; });
 }
 
-void RegisterState::call() {
-    std::erase_if(values_, [](const auto& one) { return one.second.is_same(); });
+void RegisterState::call(Registers kept) {
+    const auto is_lost = [&](std::uint32_t number) {
+        return (number <= kLastVolatile || number == kLink) && !(kept >> number & 1);
+    };
+    std::erase_if(values_, [&](const auto& one) {
+        return one.second.is_same() && (one.second.kind != Value::Kind::guard || is_lost(one.first));
+    });
     for (auto& [number, value] : values_)
-        if (number <= kLastVolatile || number == kLink)
+        if (is_lost(number))
             value.kind = Value::Kind::clobbered;
 }
 

@@ -79,12 +79,14 @@ class FakeCode final : public PatchedCode {
 };
 
 constexpr Rva kImport{0x4040};
+constexpr Rva kGuardCheck{0x4050};
 
 struct Options {
     Words veneers = {}; ///< behind the function
     std::map<std::uint32_t, Registers> entries = {{0, 0}};
     std::vector<program::JumpTable> tables = {};
     std::set<std::uint32_t> taken = {};
+    std::set<std::uint32_t> jumped_to = {};
     bool has_handler = false;
     std::set<std::uint32_t> prologue = {}; ///< offsets
 };
@@ -104,10 +106,12 @@ Result<Comparison> run(const Words& ours, Words theirs, const Options& options =
                     patched,
                     updated_word,
                     is_import,
+                    kGuardCheck,
                     [&] { return options.has_handler; },
                     [&](std::uint32_t offset) { return options.prologue.contains(offset); },
                     options.entries,
-                    options.taken});
+                    options.taken,
+                    options.jumped_to});
 }
 
 void expect_met(const Result<Comparison>& result, std::vector<std::tuple<std::uint32_t, Place, Use>> wanted) {
@@ -206,6 +210,27 @@ TEST(Lockstep, KeepsAPageInARegisterThatCallsPreserve) {
     // Restored before the return.
     const Words good{adrp(19, 3), bl(0x1000), add(0, 19, 0x18), 0xf94007f3 /* ldr x19, [sp, #8] */, kRet};
     expect_met(run(good, good), {{0x2004, in_package(0x2004), Use::call}, {0x4018, in_package(0x4018), Use::address}});
+}
+
+TEST(Lockstep, TheGuardsCheckKeepsRegistersThatOtherCallsDoNot) {
+    //   adrp x1, A; load x9, [x1, #...]; blr x9; add x0, x1, #0x18
+    constexpr std::uint32_t kGuard = 0xf9402829; // ldr x9, [x1, #0x50]
+    constexpr std::uint32_t kOther = 0xf9402c29; // ldr x9, [x1, #0x58]
+    const auto slot = [](std::uint32_t at) { return std::tuple(at, in_package(at), Use::read); };
+    const Words good{adrp(1, 3), kGuard, kBlrX9, add(0, 1, 0x18), kRet};
+    expect_met(run(good, good), {slot(0x4050), {0x4018, in_package(0x4018), Use::address}});
+    const Words other{adrp(1, 3), kOther, kBlrX9, add(0, 1, 0x18), kRet};
+    expect_refuted(run(other, other), 12);
+    // Not x9 itself, nor any other beyond x8 but x15.
+    const Words lost{adrp(1, 3), adrp(10, 3), kGuard, kBlrX9, add(0, 10, 0x18), kRet};
+    expect_refuted(run(lost, lost), 16);
+    const Words twice{adrp(1, 3), kGuard, kBlrX9, kBlrX9, add(0, 1, 0x18), kRet};
+    expect_refuted(run(twice, twice), 16);
+    // A register that calls preserve goes on holding the check's address.
+    constexpr std::uint32_t kGuardX19 = 0xf9402833; // ldr x19, [x1, #0x50]
+    constexpr std::uint32_t kBlrX19 = 0xd63f0260;
+    const Words again{adrp(1, 3), kGuardX19, kBlrX19, kBlrX19, add(0, 1, 0x18), kRet};
+    expect_met(run(again, again), {slot(0x4050), {0x4018, in_package(0x4018), Use::address}});
 }
 
 TEST(Lockstep, RefutesAReturnWithAPageInARegisterThatMustBeKept) {
@@ -338,6 +363,9 @@ TEST(Lockstep, ATrapInFrontOfLiteralsIsNotPassed) {
 TEST(Lockstep, CodeThatNoPathLeadsToMayNotGoOnFromPagesOfOtherCode) {
     const Words code{adrp(8, 3), add(0, 8, 0x18), kRet, add(0, 8, 0x20), kRet};
     expect_refuted(run(code, code), 12);
+    // Branches of other functions bring along what holds there, in `entries`.
+    expect_met(run(code, code, {.jumped_to = {12}}), {{0x4018, in_package(0x4018), Use::address}});
+    expect_refuted(run(code, code, {.entries = {{0, 0}, {12, 1u << 8}}, .jumped_to = {12}}), 12);
 }
 
 TEST(Lockstep, RefutesABranchWithinTheFunctionThatLeadsElsewhere) {
