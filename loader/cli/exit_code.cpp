@@ -14,6 +14,7 @@ Exit exit_of(Code code) {
     case Code::package_malformed:
     case Code::package_not_a_hotpatch:
     case Code::package_version_unsupported:
+    case Code::revocation_list_unreadable:
     case Code::trust_anchor_unreadable:
         return Exit::bad_input;
     case Code::already_applied:
@@ -25,11 +26,22 @@ Exit exit_of(Code code) {
         return Exit::not_quiescent;
     case Code::certificate_expired:
     case Code::certificate_not_yet_valid:
+    case Code::certificate_revoked:
+    case Code::data_after_signature:
+    case Code::revocation_list_invalid:
+    case Code::revocation_list_outdated:
+    case Code::revocation_unknown:
+    case Code::several_signatures:
     case Code::signature_digest_differs:
     case Code::signature_invalid:
     case Code::signature_malformed:
+    case Code::signature_stripped:
+    case Code::signature_unsupported:
+    case Code::signature_weak:
     case Code::signer_not_for_code:
     case Code::signer_not_trusted:
+    case Code::timestamp_invalid:
+    case Code::timestamp_not_trusted:
     case Code::trust_not_stated:
     case Code::unsigned_package:
         return Exit::not_trusted;

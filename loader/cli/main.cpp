@@ -68,10 +68,21 @@ void add_module(CLI::App& command, std::string& module) {
 }
 
 void add_trust(CLI::App& command, TrustOptions& trust) {
-    auto* anchor = command
-                       .add_option("--trust", trust.anchor,
-                                   "Take only packages signed by this certificate or one under it (PEM or DER)")
-                       ->type_name("CERT");
+    // One file each time, so that a package may follow.
+    const auto add_files = [&](const char* name, std::vector<std::string>& files, const char* what, const char* type) {
+        return command.add_option(name, files, what)->allow_extra_args(false)->type_name(type);
+    };
+    auto* anchor = add_files("--trust", trust.anchors,
+                             "Take only packages signed by this certificate or one under it (PEM or DER); may be given "
+                             "several times, for any of them",
+                             "CERT");
+    add_files("--trust-timestamps", trust.timestamp_anchors,
+              "Take time stamps only from this certificate or one under it; without it, from those under --trust",
+              "CERT")
+        ->needs(anchor);
+    add_files("--crl", trust.revocation_lists,
+              "Revocation lists (PEM or DER): refuse signers that their authority revoked or says nothing of", "FILE")
+        ->needs(anchor);
     command.add_flag("--allow-unsigned", trust.allow_unsigned, "Take packages of any origin; no signature is verified")
         ->excludes(anchor);
 }

@@ -17,7 +17,7 @@ struct CertificateTable {
 
 /// The certificate table of an image in the file layout (Microsoft PE Format, "The Attribute Certificate Table"): one
 /// WIN_CERTIFICATE of revision 2.0 and type PKCS_SIGNED_DATA behind everything else in the file.
-/// Errors: unsigned_package, signature_malformed.
+/// Errors: unsigned_package, signature_stripped, signature_malformed, data_after_signature, several_signatures.
 Result<CertificateTable> find_certificate_table(const pe::Image& image);
 
 } // namespace suture::trust

@@ -1,121 +1,153 @@
 #include "loader/trust/signature.hpp"
 
+#include "loader/trust/authenticode.hpp"
 #include "loader/trust/certificate_table.hpp"
 #include "loader/trust/image_digest.hpp"
-#include "loader/trust/signed_data.hpp"
+#include "loader/trust/oid.hpp"
+#include "loader/trust/revocation.hpp"
+#include "loader/trust/system.hpp"
+#include "loader/trust/time_stamp.hpp"
 
 #include <fmt/format.h>
-#include <openssl/err.h>
-#include <openssl/x509_vfy.h>
-#include <openssl/x509v3.h>
+
+#include <algorithm>
 
 namespace suture::trust {
 
 namespace {
 
-/// OpenSSL's level for 112 bits: RSA of 2048 bits, no SHA-1.
-constexpr int kSecurityLevel = 2;
+/// By so much the clock of a time-stamping authority may be ahead of the one here.
+constexpr auto kClockTolerance = std::chrono::minutes(10);
 
-Result<void> check_digest(const pe::Image& image, const CertificateTable& table, const SignedData& data) {
-    SUTURE_TRY(const Bytes digest, image_digest(image, table.begin, data.algorithm));
-    if (digest != data.image_digest)
+std::vector<Certificate> certificates_of(std::span<const TrustAnchor> anchors) {
+    std::vector<Certificate> certificates;
+    for (const TrustAnchor& anchor : anchors)
+        certificates.push_back(anchor.certificate());
+    return certificates;
+}
+
+Result<void> check_digest(const pe::Image& image, const CertificateTable& table, const ImageClaim& claim) {
+    SUTURE_TRY(const Bytes digest, image_digest(image, table.begin, claim.algorithm));
+    if (!(claim.digest == ByteView(digest)))
         return fail(Code::signature_digest_differs,
                     fmt::format("the file's digest is {:02x}, the signature is for {:02x}", fmt::join(digest, ""),
-                                fmt::join(data.image_digest, "")));
+                                fmt::join(claim.digest, "")));
     return {};
 }
 
-/// The certificate whose key made the signature; it belongs to `data`.
-Result<X509*> check_signature(const SignedData& data) {
-    // Behind a filter: of a memory reader PKCS7_verify makes a copy, and some of its failures leak it.
-    const OwnedBio content(BIO_new(BIO_f_null()));
-    OwnedBio bytes = bio_of(data.content);
-    if (!content || !bytes)
-        return fail(Code::signature_invalid, openssl_reason());
-    BIO_push(content.get(), bytes.release());
-    if (PKCS7_verify(data.pkcs7.get(), nullptr, nullptr, content.get(), nullptr, PKCS7_NOVERIFY) != 1)
-        return fail(Code::signature_invalid, openssl_reason());
-    STACK_OF(X509)* certificates = PKCS7_get0_signers(data.pkcs7.get(), nullptr, 0);
-    X509* signer = sk_X509_num(certificates) == 1 ? sk_X509_value(certificates, 0) : nullptr;
-    sk_X509_free(certificates);
-    if (!signer)
-        return fail(Code::signature_invalid, "the signer's certificate is not in the signature");
-    return signer;
-}
-
-Code code_of_chain_error(int error) {
-    switch (error) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-        return Code::certificate_expired;
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        return Code::certificate_not_yet_valid;
-    default:
-        return Code::signer_not_trusted;
+/// The anchor's own signature is not relied upon, and may be older than what is asked for here.
+Result<void> check_strength(std::span<const Certificate> chain) {
+    for (const Certificate& certificate : chain) {
+        if (certificate.key == KeyKind::rsa && certificate.rsa_bits < kMinRsaBits)
+            return fail(Code::signature_weak,
+                        fmt::format("{}: its RSA key has {} bits", certificate.subject_text(), certificate.rsa_bits));
+        if (&certificate == &chain.back())
+            break;
+        if (auto algorithm = parse_signature_algorithm(certificate.signature_algorithm);
+            !algorithm && algorithm.error().code() == Code::signature_weak)
+            return fail(Code::signature_weak,
+                        fmt::format("{}: {}", certificate.subject_text(), algorithm.error().detail()));
     }
+    return {};
 }
 
-bool may_sign_code(X509* certificate) {
-    return (X509_get_extension_flags(certificate) & EXFLAG_XKUSAGE) != 0 &&
-           (X509_get_extended_key_usage(certificate) & XKU_CODE_SIGN) != 0;
-}
-
-/// An authority that is limited to other uses cannot make a signer of code.
-bool may_issue_for_code(X509* certificate) {
-    return (X509_get_extension_flags(certificate) & EXFLAG_XKUSAGE) == 0 ||
-           (X509_get_extended_key_usage(certificate) & (XKU_CODE_SIGN | XKU_ANYEKU)) != 0;
-}
-
-Result<void> check_use(X509_STORE_CTX* context, X509* signer) {
-    const auto not_for_code = [](X509* certificate, std::string_view why) {
-        return fail(Code::signer_not_for_code, fmt::format("{}: {}", text_of(X509_get_subject_name(certificate)), why));
+/// The signer's certificate must name the purpose; authorities that are limited to others cannot make one that does.
+Result<void> check_purpose(std::span<const Certificate> chain, bool Certificate::Purposes::*purpose, Code refusal,
+                           std::string_view name) {
+    const auto refuse = [&](const Certificate& certificate, std::string detail) {
+        return fail(refusal, fmt::format("{}: {}", certificate.subject_text(), std::move(detail)));
     };
-    if (!may_sign_code(signer))
-        return not_for_code(signer, "its extended key usage does not name code signing");
-    // All bits are set where the certificate does not limit its use.
-    if ((X509_get_key_usage(signer) & KU_DIGITAL_SIGNATURE) == 0)
-        return not_for_code(signer, "its key usage does not allow signatures");
-    STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context);
-    for (int i = 1; i < sk_X509_num(chain); ++i)
-        if (X509* issuer = sk_X509_value(chain, i); !may_issue_for_code(issuer))
-            return not_for_code(issuer, "its extended key usage does not name code signing");
+    const Certificate& signer = chain.front();
+    if (!signer.purposes || !(*signer.purposes.*purpose))
+        return refuse(signer, fmt::format("its extended key usage does not name {}", name));
+    if (signer.key_usage && !signer.key_usage->signs_data)
+        return refuse(signer, "its key usage does not allow signatures");
+    for (const Certificate& issuer : chain.subspan(1))
+        if (issuer.purposes && !(*issuer.purposes.*purpose) && !issuer.purposes->any)
+            return refuse(issuer, fmt::format("its extended key usage does not name {}", name));
     return {};
 }
 
-Result<void> check_trust(const SignedData& data, X509* signer, const TrustAnchor& anchor) {
-    const std::unique_ptr<X509_STORE, Freeing<X509_STORE_free>> store(X509_STORE_new());
-    const std::unique_ptr<X509_STORE_CTX, Freeing<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
-    if (!store || !context || X509_STORE_add_cert(store.get(), anchor.certificate()) != 1 ||
-        X509_STORE_CTX_init(context.get(), store.get(), signer, data.pkcs7->d.sign->cert) != 1)
-        return fail(Code::signer_not_trusted, openssl_reason());
-    X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context.get());
-    // The anchor is trusted as it stands, whoever issued it.
-    X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
-    X509_VERIFY_PARAM_set_auth_level(rules, kSecurityLevel);
-    X509_VERIFY_PARAM_set_depth(rules, kMaxIntermediates);
-    if (X509_verify_cert(context.get()) != 1) {
-        ERR_clear_error();
-        const int error = X509_STORE_CTX_get_error(context.get());
-        X509* where = X509_STORE_CTX_get_current_cert(context.get());
-        return fail(code_of_chain_error(error),
-                    fmt::format("{}: {} (trust anchor: {})", text_of(X509_get_subject_name(where ? where : signer)),
-                                X509_verify_cert_error_string(error), anchor.subject()));
+/// Errors: timestamp_not_trusted.
+Result<void> check_stamp(const TimeStamp& stamp, const TrustPolicy& policy) {
+    const auto refuse = [](std::string detail) { return fail(Code::timestamp_not_trusted, std::move(detail)); };
+    const auto because = [&](Error cause) {
+        return fail(
+            Error(Code::timestamp_not_trusted, "by " + stamp.signer.subject_text()).caused_by(std::move(cause)));
+    };
+    if (stamp.when > policy.now + kClockTolerance)
+        return refuse("it is of the future: " + text_of(stamp.when));
+    const auto anchors = certificates_of(policy.timestamp_anchors.empty() ? policy.anchors : policy.timestamp_anchors);
+    const auto chain =
+        system::find_chain(stamp.signer, stamp.certificates, anchors, stamp.when, system::ChainUse::time_stamps);
+    if (!chain)
+        return because(chain.error());
+    SUTURE_CHECK(
+        check_purpose(*chain, &Certificate::Purposes::time_stamping, Code::timestamp_not_trusted, "time stamping"));
+    // RFC 3161, 2.3: such a key is for nothing else; a signer of code cannot tell the time of its own signatures.
+    if (const auto& purposes = *stamp.signer.purposes; purposes.code_signing || purposes.any || purposes.others)
+        return refuse(stamp.signer.subject_text() + ": its certificate is for more than time stamping");
+    if (auto strong = check_strength(*chain); !strong)
+        return because(std::move(strong).error());
+    if (auto valid = check_revocation(*chain, policy.revocation_lists, policy.now, std::nullopt, false); !valid)
+        return because(std::move(valid).error());
+    return {};
+}
+
+/// The moment at which the signature is proved to have existed.
+struct Proof {
+    std::optional<Time> when;
+    std::optional<Error> why_not; ///< where there are time stamps, and none is trusted
+};
+
+Proof prove_time(std::span<const TimeStamp> stamps, const Certificate& signer, const TrustPolicy& policy) {
+    Proof proof;
+    if (signer.purposes && signer.purposes->lifetime_signing)
+        return proof;
+    for (const TimeStamp& stamp : stamps) {
+        if (auto trusted = check_stamp(stamp, policy); !trusted)
+            proof.why_not = std::move(trusted).error();
+        else
+            proof.when = std::min(proof.when.value_or(stamp.when), stamp.when);
     }
-    return check_use(context.get(), signer);
+    return proof;
+}
+
+Result<void> check_trust(const SignedData& data, const Certificate& signer, const Proof& proof,
+                         const TrustPolicy& policy) {
+    const auto anchors = certificates_of(policy.anchors);
+    const auto chain = system::find_chain(signer, data.certificates, anchors, proof.when ? *proof.when : policy.now,
+                                          system::ChainUse::code);
+    if (!chain && !proof.when && proof.why_not && chain.error().code() == Code::certificate_expired)
+        return fail(Error(Code::timestamp_not_trusted, "a certificate has expired, and this would keep it good")
+                        .caused_by(*proof.why_not));
+    if (!chain)
+        return fail(chain.error());
+    SUTURE_CHECK(check_strength(*chain));
+    SUTURE_CHECK(
+        check_purpose(*chain, &Certificate::Purposes::code_signing, Code::signer_not_for_code, "code signing"));
+    return check_revocation(*chain, policy.revocation_lists, policy.now, proof.when, true);
 }
 
 } // namespace
 
-Result<Signer> verify_signature(ByteView file, const TrustAnchor& anchor) {
+Result<Signer> verify_signature(ByteView file, const TrustPolicy& policy) {
     SUTURE_TRY(const pe::Image image, pe::Image::parse(file, pe::Layout::file));
     SUTURE_TRY(const CertificateTable table, find_certificate_table(image));
     SUTURE_TRY(const SignedData data, parse_signed_data(table.pkcs7));
-    SUTURE_CHECK(check_digest(image, table, data));
-    SUTURE_TRY(X509* const certificate, check_signature(data));
-    SUTURE_CHECK(check_trust(data, certificate, anchor));
-    Signer signer{text_of(X509_get_subject_name(certificate)), text_of(X509_get_issuer_name(certificate)), {}};
-    unsigned size = 0;
-    if (X509_digest(certificate, EVP_sha256(), signer.certificate.data(), &size) != 1)
-        return fail(Code::signature_invalid, openssl_reason());
+    if (data.signer.nested)
+        return fail(Code::several_signatures, "another signature is nested in the first");
+    SUTURE_TRY(const ImageClaim claim, parse_image_claim(data));
+    SUTURE_CHECK(check_digest(image, table, claim));
+    SUTURE_TRY(const Certificate certificate,
+               verify_signer(data.signer, oid::kIndirectData, data.content, data.certificates));
+    SUTURE_TRY(const std::vector<TimeStamp> stamps, verify_time_stamps(data));
+    const Proof proof = prove_time(stamps, certificate, policy);
+    SUTURE_CHECK(check_trust(data, certificate, proof, policy));
+    SUTURE_CHECK(system::confirm(file, certificate));
+    Signer signer{certificate.subject_text(), certificate.issuer_text(), {}, proof.when};
+    SUTURE_TRY(const Bytes digest, system::digest(Digest::sha256, std::array{certificate.der}));
+    std::ranges::copy(digest, signer.certificate.begin());
     return signer;
 }
 

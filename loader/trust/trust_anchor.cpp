@@ -1,18 +1,10 @@
 #include "loader/trust/trust_anchor.hpp"
 
-#include "loader/trust/openssl.hpp"
-
-#include <openssl/err.h>
-#include <openssl/pem.h>
+#include "loader/trust/pem.hpp"
 
 namespace suture::trust {
 
 namespace {
-
-/// OpenSSL would ask for a password on the terminal.
-int no_password(char*, int, int, void*) {
-    return -1;
-}
 
 std::unexpected<Error> unreadable(std::string detail) {
     return fail(Code::trust_anchor_unreadable, std::move(detail));
@@ -23,25 +15,22 @@ std::unexpected<Error> unreadable(std::string detail) {
 Result<TrustAnchor> TrustAnchor::parse(ByteView file) {
     if (file.empty() || file.size() > kMaxAnchorFile)
         return unreadable(file.empty() ? "it is empty" : "it is too large");
-    const std::uint8_t* at = file.data();
-    if (OwnedCertificate der(d2i_X509(nullptr, &at, static_cast<long>(file.size()))); der) {
-        if (at != file.data() + file.size())
-            return unreadable("something follows the certificate");
-        return TrustAnchor(std::shared_ptr<x509_st>(std::move(der)));
+    Bytes der;
+    if (file[0] == static_cast<std::uint8_t>(DerTag::sequence)) {
+        der = file.copy();
+    } else {
+        auto blocks = parse_pem(file, "CERTIFICATE");
+        if (!blocks)
+            return unreadable("its PEM is malformed");
+        if (blocks->size() != 1)
+            return unreadable(blocks->empty() ? "it holds no certificate" : "it holds more than one certificate");
+        der = std::move(blocks->front());
     }
-    const OwnedBio pem = bio_of(file);
-    OwnedCertificate first(pem ? PEM_read_bio_X509(pem.get(), nullptr, no_password, nullptr) : nullptr);
-    if (!first)
-        return unreadable(openssl_reason());
-    const OwnedCertificate second(PEM_read_bio_X509(pem.get(), nullptr, no_password, nullptr));
-    ERR_clear_error();
-    if (second)
-        return unreadable("it holds more than one certificate");
-    return TrustAnchor(std::shared_ptr<x509_st>(std::move(first)));
-}
-
-std::string TrustAnchor::subject() const {
-    return text_of(X509_get_subject_name(certificate_.get()));
+    auto owned = std::make_shared<const Bytes>(std::move(der));
+    const auto certificate = parse_certificate(*owned);
+    if (!certificate)
+        return unreadable("the certificate is malformed");
+    return TrustAnchor(std::move(owned), *certificate);
 }
 
 } // namespace suture::trust

@@ -1,20 +1,16 @@
 #pragma once
 
-#include "engine/core/byte_view.hpp"
-#include "engine/core/result.hpp"
+#include "loader/trust/certificate.hpp"
 
 #include <cstddef>
 #include <memory>
-#include <string>
-
-struct x509_st;
 
 namespace suture::trust {
 
 /// Bytes of a file that holds a trust anchor; certificates have a few kilobytes.
 inline constexpr std::size_t kMaxAnchorFile = std::size_t{1} << 20;
 
-/// The one certificate that signers are trusted by: their own, or that of an authority above them.
+/// A certificate that signers are trusted by: their own, or that of an authority above them.
 class TrustAnchor {
   public:
     /// A certificate as PEM (other blocks beside it are passed over) or DER. Error: trust_anchor_unreadable, for more
@@ -22,14 +18,16 @@ class TrustAnchor {
     static Result<TrustAnchor> parse(ByteView file);
 
     /// Whom it is issued to, in one line.
-    std::string subject() const;
-    /// For the functions of OpenSSL; lives as long as this object or a copy of it.
-    x509_st* certificate() const { return certificate_.get(); }
+    std::string subject() const { return certificate_.subject_text(); }
+    /// Shows bytes that live as long as this object or a copy of it.
+    const Certificate& certificate() const { return certificate_; }
 
   private:
-    explicit TrustAnchor(std::shared_ptr<x509_st> certificate) : certificate_(std::move(certificate)) {}
+    TrustAnchor(std::shared_ptr<const Bytes> der, const Certificate& certificate)
+        : der_(std::move(der)), certificate_(certificate) {}
 
-    std::shared_ptr<x509_st> certificate_;
+    std::shared_ptr<const Bytes> der_;
+    Certificate certificate_;
 };
 
 } // namespace suture::trust

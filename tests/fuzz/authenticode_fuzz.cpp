@@ -39,8 +39,8 @@ void require(bool condition) {
 }
 
 void verify(ByteView file) {
-    static const TrustAnchor anchor = *TrustAnchor::parse(bytes_of(kAnchor));
-    const auto signer = verify_signature(file, anchor);
+    static const TrustPolicy policy{.anchors = {*TrustAnchor::parse(bytes_of(kAnchor))}};
+    const auto signer = verify_signature(file, policy);
     if (signer)
         require(signer->subject == "CN = fuzz");
     else

@@ -2,9 +2,7 @@
 
 #include "engine/core/byte_view.hpp"
 
-#include <openssl/bio.h>
 #include <openssl/evp.h>
-#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 
 #include <memory>
@@ -21,17 +19,12 @@ struct Freeing {
     }
 };
 
-using OwnedBio = std::unique_ptr<BIO, Freeing<BIO_free_all>>;
 using OwnedCertificate = std::unique_ptr<X509, Freeing<X509_free>>;
-using OwnedPkcs7 = std::unique_ptr<PKCS7, Freeing<PKCS7_free>>;
 
-/// A reader of bytes that must outlive it; null where memory is short.
-OwnedBio bio_of(ByteView bytes);
+/// Null where OpenSSL does not read it.
+OwnedCertificate read_certificate(ByteView der);
 
 /// What OpenSSL says went wrong last, its queue of errors emptied; "no reason given" where it says nothing.
 std::string openssl_reason();
-
-/// The distinguished name in one line, UTF-8, control characters escaped: "CN = publisher, O = Example".
-std::string text_of(const X509_NAME* name);
 
 } // namespace suture::trust
