@@ -12,6 +12,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/sutureConfig.cmake.in 
   INSTALL_DESTINATION ${suture_config_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/sutureConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_SOURCE_DIR}/patchgen/cmake/SutureHotpatch.cmake
-  ${PROJECT_SOURCE_DIR}/patchgen/cmake/SutureRunPatchgen.cmake DESTINATION ${suture_config_dir})
+  ${PROJECT_SOURCE_DIR}/patchgen/cmake/SutureRunPatchgen.cmake
+  ${PROJECT_SOURCE_DIR}/patchgen/cmake/SutureSignPackage.cmake DESTINATION ${suture_config_dir})
 install(FILES ${PROJECT_BINARY_DIR}/sutureConfig.cmake ${PROJECT_BINARY_DIR}/sutureConfigVersion.cmake
   ${PROJECT_SOURCE_DIR}/cmake/FindxxHash.cmake DESTINATION ${suture_config_dir})

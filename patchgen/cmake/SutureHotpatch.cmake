@@ -1,5 +1,6 @@
 # suture_add_hotpatch(<target> BASELINE <image> [UPDATED <image>] [OUTPUT <package>]
 #   [BASELINE_SYMBOLS <file>] [UPDATED_SYMBOLS <file>] [NO_SYMBOLS] [ID <text>] [SEQUENCE <n>] [HTML <file>] [JSON <file>]
+#   [CERTIFICATES <file> KEY <file> [TIMESTAMP_URL <url>] | SIGN_COMMAND <command>...]
 #   [ALLOW_DATA_CHANGE <name>...] [WARN_ONLY] [EXCLUDE_FROM_ALL] [DEPENDS <file or target>...])
 #
 # Adds the target <target>_hotpatch, which makes a hotpatch that turns BASELINE, an image that was released, into the
@@ -9,6 +10,9 @@
 #   OUTPUT            the package; default: <stem of BASELINE>_hotpatch<extension>
 #   BASELINE_SYMBOLS, UPDATED_SYMBOLS, NO_SYMBOLS, ID, SEQUENCE, ALLOW_DATA_CHANGE: as the options of `patchgen create`
 #   HTML, JSON        the report
+#   CERTIFICATES, KEY the package is signed by osslsigncode: the signer's certificate, PEM, with those of authorities
+#                     behind it, and its key; with a time stamp of RFC 3161 from TIMESTAMP_URL
+#   SIGN_COMMAND      a command that signs the file named behind its last argument, in its place
 #   WARN_ONLY         where the update cannot be hotpatched, the build goes on; otherwise it fails with the reasons
 #   EXCLUDE_FROM_ALL  built only when <target>_hotpatch is asked for
 #   DEPENDS           what else has to be built before
@@ -18,10 +22,12 @@
 # of a text file with what patchgen said.
 
 set(SUTURE_RUN_PATCHGEN ${CMAKE_CURRENT_LIST_DIR}/SutureRunPatchgen.cmake CACHE INTERNAL "")
+set(SUTURE_SIGN_PACKAGE ${CMAKE_CURRENT_LIST_DIR}/SutureSignPackage.cmake CACHE INTERNAL "")
 
 function(suture_add_hotpatch target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "NO_SYMBOLS;WARN_ONLY;EXCLUDE_FROM_ALL"
-    "BASELINE;UPDATED;OUTPUT;BASELINE_SYMBOLS;UPDATED_SYMBOLS;ID;SEQUENCE;HTML;JSON" "ALLOW_DATA_CHANGE;DEPENDS")
+    "BASELINE;UPDATED;OUTPUT;BASELINE_SYMBOLS;UPDATED_SYMBOLS;ID;SEQUENCE;HTML;JSON;CERTIFICATES;KEY;TIMESTAMP_URL"
+    "ALLOW_DATA_CHANGE;DEPENDS;SIGN_COMMAND")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "suture_add_hotpatch(${target}): unknown arguments: ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -31,6 +37,15 @@ function(suture_add_hotpatch target)
   if(arg_NO_SYMBOLS AND (arg_BASELINE_SYMBOLS OR arg_UPDATED_SYMBOLS))
     message(FATAL_ERROR "suture_add_hotpatch(${target}): NO_SYMBOLS excludes files of symbols")
   endif()
+  if((arg_CERTIFICATES AND NOT arg_KEY) OR (arg_KEY AND NOT arg_CERTIFICATES))
+    message(FATAL_ERROR "suture_add_hotpatch(${target}): CERTIFICATES and KEY belong together")
+  endif()
+  if(DEFINED arg_SIGN_COMMAND AND arg_CERTIFICATES)
+    message(FATAL_ERROR "suture_add_hotpatch(${target}): SIGN_COMMAND excludes CERTIFICATES")
+  endif()
+  if(arg_TIMESTAMP_URL AND NOT arg_CERTIFICATES)
+    message(FATAL_ERROR "suture_add_hotpatch(${target}): TIMESTAMP_URL needs CERTIFICATES and KEY")
+  endif()
   set(depends ${arg_DEPENDS})
   if(NOT arg_UPDATED)
     if(NOT TARGET ${target})
@@ -39,7 +54,7 @@ function(suture_add_hotpatch target)
     set(arg_UPDATED $<TARGET_FILE:${target}>)
     list(APPEND depends ${target})
   endif()
-  foreach(input BASELINE UPDATED BASELINE_SYMBOLS UPDATED_SYMBOLS)
+  foreach(input BASELINE UPDATED BASELINE_SYMBOLS UPDATED_SYMBOLS CERTIFICATES KEY)
     if(arg_${input} AND NOT arg_${input} MATCHES "^\\$<")
       get_filename_component(arg_${input} ${arg_${input}} ABSOLUTE BASE_DIR ${CMAKE_CURRENT_SOURCE_DIR})
     endif()
@@ -91,10 +106,19 @@ function(suture_add_hotpatch target)
   foreach(name IN LISTS arg_ALLOW_DATA_CHANGE)
     list(APPEND options --allow-data-change ${name})
   endforeach()
+  set(sign ${arg_SIGN_COMMAND})
+  if(arg_CERTIFICATES)
+    set(sign ${CMAKE_COMMAND} -DCERTIFICATES=${arg_CERTIFICATES} -DKEY=${arg_KEY} -DTIMESTAMP_URL=${arg_TIMESTAMP_URL}
+      -P ${SUTURE_SIGN_PACKAGE})
+    list(APPEND depends ${SUTURE_SIGN_PACKAGE})
+  endif()
+  if(NOT "${sign}" STREQUAL "")
+    list(PREPEND sign --sign)
+  endif()
   add_custom_command(OUTPUT ${report} BYPRODUCTS ${byproducts}
     COMMAND ${CMAKE_COMMAND} -DREPORT=${report} -DPACKAGE=${arg_OUTPUT} -DWARN_ONLY=${arg_WARN_ONLY}
       -P ${SUTURE_RUN_PATCHGEN} -- $<TARGET_FILE:suture::patchgen-tool> create ${arg_BASELINE} ${arg_UPDATED} -o ${arg_OUTPUT}
-      ${options}
+      ${options} ${sign}
     DEPENDS ${depends} $<TARGET_FILE:suture::patchgen-tool> ${SUTURE_RUN_PATCHGEN}
     COMMENT "Making the hotpatch of ${target}"
     VERBATIM)

@@ -1,13 +1,20 @@
-# cmake -DREPORT=<file> -DPACKAGE=<file> -DWARN_ONLY=<bool> -P SutureRunPatchgen.cmake -- <patchgen> create <argument>...
-# Runs patchgen for suture_add_hotpatch(): its exit code decides whether the build goes on.
+# cmake -DREPORT=<file> -DPACKAGE=<file> -DWARN_ONLY=<bool> -P SutureRunPatchgen.cmake
+#   -- <patchgen> create <argument>... [--sign <command>...]
+# Runs patchgen for suture_add_hotpatch(): its exit code decides whether the build goes on. The command signs the package.
 set(command "")
+set(sign "")
+set(list command)
 set(begun FALSE)
 math(EXPR last "${CMAKE_ARGC} - 1")
 foreach(i RANGE ${last})
   if(begun)
+    if(CMAKE_ARGV${i} STREQUAL "--sign")
+      set(list sign)
+      continue()
+    endif()
     # A list's separator in an argument stays part of it.
     string(REPLACE ";" "\\;" argument "${CMAKE_ARGV${i}}")
-    list(APPEND command "${argument}")
+    list(APPEND ${list} "${argument}")
   elseif(CMAKE_ARGV${i} STREQUAL "--")
     set(begun TRUE)
   endif()
@@ -20,6 +27,13 @@ file(MAKE_DIRECTORY ${folder})
 execute_process(COMMAND ${command} RESULT_VARIABLE result OUTPUT_VARIABLE said ERROR_VARIABLE said)
 if(result EQUAL 0)
   # A package: nothing to say, the report is in its file.
+  if(NOT "${sign}" STREQUAL "")
+    execute_process(COMMAND ${sign} ${PACKAGE} RESULT_VARIABLE result OUTPUT_VARIABLE signer_said ERROR_VARIABLE signer_said)
+    if(NOT result EQUAL 0)
+      file(REMOVE ${PACKAGE})
+      message(FATAL_ERROR "The package cannot be signed: ${result}\n${signer_said}")
+    endif()
+  endif()
 elseif(result EQUAL 3)
   message(STATUS "No hotpatch: the images do the same")
 elseif(result EQUAL 4 AND WARN_ONLY)

@@ -36,3 +36,14 @@ done
 if "$2" --build "$build" --target refused_hotpatch >"$work/log" 2>&1; then fail "a refusal passed"; fi
 grep -q 'unrelated-images' "$work/log" || fail "a refusal without its reason"
 [ ! -e "$build/refused.dll" ] || fail "refused.dll was written"
+
+# Signed as part of the build; where that fails, there is no package.
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/images/signer.key" -out "$work/images/signer.pem" -days 2 \
+  -subj /CN=publisher -addext extendedKeyUsage=codeSigning >"$work/log" 2>&1 || fail "openssl"
+"$2" --build "$build" --target signed_hotpatch marked_hotpatch >"$work/log" 2>&1 || fail "signing"
+"$work/prefix/bin/suture" verify "$build/signed.dll" --trust "$work/images/signer.pem" >"$work/log" 2>&1 ||
+  fail "the signature of the build"
+grep -q signed "$build/marked.dll.mark" || fail "SIGN_COMMAND was not run for the package"
+if "$2" --build "$build" --target unsigned_hotpatch >"$work/log" 2>&1; then fail "a failed signature passed"; fi
+grep -q 'cannot be signed' "$work/log" || fail "a failed signature without its reason"
+[ ! -e "$build/unsigned.dll" ] || fail "a package is left that was not signed"

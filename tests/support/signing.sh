@@ -26,6 +26,10 @@ keyUsage = digitalSignature
 [lifetime]
 extendedKeyUsage = codeSigning, 1.3.6.1.4.1.311.10.3.13
 keyUsage = digitalSignature
+[web_authority]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign
+extendedKeyUsage = serverAuth
 [web]
 extendedKeyUsage = serverAuth
 [stamps]

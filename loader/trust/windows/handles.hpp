@@ -2,9 +2,11 @@
 
 #include "engine/core/byte_view.hpp"
 
+// clang-format off: the others need windows.h before them
+#include <windows.h>
 #include <bcrypt.h>
 #include <wincrypt.h>
-#include <windows.h>
+// clang-format on
 
 #include <memory>
 #include <string>

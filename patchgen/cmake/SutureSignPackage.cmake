@@ -1,0 +1,21 @@
+# cmake -DCERTIFICATES=<file> -DKEY=<file> -DTIMESTAMP_URL=<url or nothing> -P SutureSignPackage.cmake <package>
+# Signs a package in its place by osslsigncode, for suture_add_hotpatch().
+math(EXPR last "${CMAKE_ARGC} - 1")
+set(package ${CMAKE_ARGV${last}})
+find_program(OSSLSIGNCODE osslsigncode)
+if(NOT OSSLSIGNCODE)
+  message(FATAL_ERROR "osslsigncode was not found; SIGN_COMMAND takes another program")
+endif()
+set(stamp "")
+if(TIMESTAMP_URL)
+  set(stamp -ts ${TIMESTAMP_URL})
+endif()
+set(signed ${package}.signed)
+file(REMOVE ${signed})
+execute_process(COMMAND ${OSSLSIGNCODE} sign -h sha256 -certs ${CERTIFICATES} -key ${KEY} ${stamp} -in ${package} -out ${signed}
+  RESULT_VARIABLE result OUTPUT_VARIABLE said ERROR_VARIABLE said)
+if(NOT result EQUAL 0)
+  file(REMOVE ${signed})
+  message(FATAL_ERROR "${said}")
+endif()
+file(RENAME ${signed} ${package})
