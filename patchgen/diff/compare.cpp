@@ -3,6 +3,7 @@
 #include "patchgen/diff/function_diff.hpp"
 #include "patchgen/diff/image_checks.hpp"
 #include "patchgen/diff/sites.hpp"
+#include "patchgen/diff/member_shifts.hpp"
 #include "patchgen/diff/type_checks.hpp"
 #include "patchgen/program/counting.hpp"
 #include "patchgen/program/parallel.hpp"
@@ -46,6 +47,7 @@ class Comparison {
         result_.refusals = check_images(pairing_, contents_, changed_);
         apply_allowances();
         std::ranges::move(check_types(pairing_, changed_), std::back_inserter(result_.refusals));
+        std::ranges::move(check_member_shifts(pairing_, changed_), std::back_inserter(result_.refusals));
         check_folding();
         check_conflicts();
         find_parts();

@@ -104,6 +104,9 @@ class MachineCode {
     virtual bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> instructions,
                              std::span<const std::uint32_t> cases, std::uint32_t instruction,
                              std::uint32_t size) const = 0;
+    /// By how much further the second of two instructions accesses memory, counted from a register that is not the
+    /// stack's or the frame's; nothing where they differ in more, or not at all.
+    virtual std::optional<std::int64_t> member_shift(ByteView before, ByteView after) const = 0;
 };
 
 /// The code of a machine.

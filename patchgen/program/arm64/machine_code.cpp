@@ -128,6 +128,19 @@ class Code final : public MachineCode {
                      std::uint32_t instruction, std::uint32_t size) const override {
         return arm64::counts_from(stretch, cases, instruction, size);
     }
+
+    std::optional<std::int64_t> member_shift(ByteView before, ByteView after) const override {
+        constexpr std::uint8_t kFramePointer = 29;
+        constexpr std::uint32_t kDistance = 0xfff << 10; // of Operation::memory
+        const auto a = before.read<std::uint32_t>(0);
+        const auto b = after.read<std::uint32_t>(0);
+        if (before.size() != kWord || after.size() != kWord || !a || !b || *a == *b || ((*a ^ *b) & ~kDistance) != 0)
+            return std::nullopt;
+        const Instruction step = instruction_of(*a);
+        if (step.operation != Operation::memory || step.rn == kNone || step.rn == kFramePointer)
+            return std::nullopt;
+        return instruction_of(*b).value - step.value;
+    }
 };
 
 } // namespace

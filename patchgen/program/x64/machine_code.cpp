@@ -66,6 +66,42 @@ class Code final : public MachineCode {
                      std::uint32_t size) const override {
         return x64::counts_from(stretch, instructions, cases, instruction, size);
     }
+
+    std::optional<std::int64_t> member_shift(ByteView before, ByteView after) const override {
+        const auto a = member_access(before);
+        const auto b = member_access(after);
+        if (!a || !b || a->step.displacement_at != b->step.displacement_at ||
+            a->step.displacement == b->step.displacement)
+            return std::nullopt;
+        const auto behind = [](const DecodedStep& one) -> std::uint64_t {
+            return one.step.displacement_at + one.displacement_size;
+        };
+        if (*before.from(behind(*a)) != *after.from(behind(*b)))
+            return std::nullopt;
+        // Two bits in front of the displacement tell its size.
+        unsigned differing = 0;
+        for (std::uint32_t i = 0; i < a->step.displacement_at; ++i)
+            if (const unsigned bits = before[i] ^ after[i]; bits != 0)
+                differing = differing == 0 && a->displacement_size != b->displacement_size ? bits : ~0u;
+        if (differing != (a->displacement_size != b->displacement_size ? kModBits : 0))
+            return std::nullopt;
+        return std::int64_t{b->step.displacement} - a->step.displacement;
+    }
+
+  private:
+    static constexpr unsigned kModBits = 0xc0; ///< of a ModRM byte: 01 with a displacement of one byte, 10 with four
+
+    /// The instruction, if it is the whole of `code` and has a displacement from a register like that.
+    static std::optional<DecodedStep> member_access(ByteView code) {
+        constexpr int kStackPointer = 4;
+        constexpr int kFramePointer = 5;
+        const auto decoded = decode_step(code, Rva{}, 0);
+        if (!decoded || decoded->step.length != code.size() || !decoded->step.memory ||
+            decoded->displacement_size == 0 || decoded->step.base == kNone || decoded->step.base == kStackPointer ||
+            decoded->step.base == kFramePointer)
+            return std::nullopt;
+        return decoded;
+    }
 };
 
 } // namespace
