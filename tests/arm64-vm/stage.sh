@@ -10,6 +10,8 @@ for program in suture patchgen heartbeat-client target-tool loader_linux_test; d
 done
 cp -r "$build/samples" "$1"
 cp -r tests/scenarios "$1/tests"
+mkdir -p "$1/tests/support"
+cp tests/support/signing.sh "$1/tests/support"
 cp docs/refusals.md "$1/docs"
 mkdir -p "$1/tests/fuzz/corpus"
 cp -r tests/fuzz/corpus/package_reader "$1/tests/fuzz/corpus"

@@ -1,6 +1,10 @@
-// Signatures and trust anchors from any bytes. What is accepted must have been signed by the key of the anchor.
+// Signatures with their time stamps, trust anchors and revocation lists from any bytes. What is accepted must have been
+// signed by the key of an anchor.
 
+#include "loader/trust/revocation.hpp"
 #include "loader/trust/signature.hpp"
+#include "loader/trust/signed_data.hpp"
+#include "loader/trust/time_stamp.hpp"
 
 #include <cstdlib>
 #include <string_view>
@@ -29,6 +33,26 @@ constexpr std::string_view kAnchor = "-----BEGIN CERTIFICATE-----\n"
                                      "cvJShGh2psx/CJWflLzWLW9axtNr51FggJU0pKqCqch9h4W4JnEF\n"
                                      "-----END CERTIFICATE-----\n";
 
+/// Of an authority whose key signed the others of the corpus.
+constexpr std::string_view kAuthority = "-----BEGIN CERTIFICATE-----\n"
+                                        "MIIC8DCCAdigAwIBAgIUE4HnlfFBZNLLhYjUV0vZ3mRwKMgwDQYJKoZIhvcNAQEL\n"
+                                        "BQAwDzENMAsGA1UEAwwEcm9vdDAgFw0xMDAxMDEwMDAwMDBaGA8yMDk5MTIzMTAw\n"
+                                        "MDAwMFowDzENMAsGA1UEAwwEcm9vdDCCASIwDQYJKoZIhvcNAQEBBQADggEPADCC\n"
+                                        "AQoCggEBAKSu6DK8G45lyFFGLPWR4o0pSbG5pgqph4yDYu4KGHAInN5YMjDTu7Y7\n"
+                                        "kiaX7sSvxKeIKdeLUV9eHv2WtEFp0RuCocOwrBzKCcr1TcyTUAWi4dFRtNVc4uKx\n"
+                                        "UySi3yeQ3xuW8u1FmheLn1YegKlxyZ0O4LW17xRnO1Xt8H0nO8m3TWqNbrpUCcc/\n"
+                                        "HBrqMdnF8luG+wI2absuMjTCp86ZB51QorWEQ0p9BiowPSCLBwBEpjomh2Shos4C\n"
+                                        "s+gZb98eulEhJczPkg/ytHmlM6AFpDD5gB2/mwzFMpaWFxRsbQxf6ot5Gmr/y5Yb\n"
+                                        "tt8Awrvj/FWQSM+TFpJvvpRZTlr1zuMCAwEAAaNCMEAwDwYDVR0TAQH/BAUwAwEB\n"
+                                        "/zAOBgNVHQ8BAf8EBAMCAQYwHQYDVR0OBBYEFHOFvx8hHkj+g7WAiuAhrqibTk6g\n"
+                                        "MA0GCSqGSIb3DQEBCwUAA4IBAQAiwGsY7O/pqZPe6xQF24jdWxMhV2jEzy5eBjIP\n"
+                                        "DZOPCqisIViAVU98c0F5PrAkIw3DQUsRk0LNZZN17scQJnuvbUsBG0rNVvXHZhgM\n"
+                                        "qUujVp2STuiMkuu53xII0TArUjuYSxF8AjlGETgw5BxQG2QUggL8G8QX2AwP6uWp\n"
+                                        "h+DIxpKRugxGiDivgD47coRjwbjLeiEPYXw3/mgSNpbHSJMuSo1RUMLapvuhdkAP\n"
+                                        "vCCsWGh3MbGD5FFBhQMHApAU+rhYgWFg3lyBlAnpcuIVOcRGVt3UraKfy16rVrVG\n"
+                                        "ey4IFWjnasNg5kprS3tt0p9KzcytMgtf1qGEREOpkZZ8JuJL\n"
+                                        "-----END CERTIFICATE-----\n";
+
 ByteView bytes_of(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
@@ -38,15 +62,29 @@ void require(bool condition) {
         std::abort();
 }
 
+/// Nothing depends on when the fuzzer runs.
+constexpr Time kNow = std::chrono::sys_days(std::chrono::year(2030) / 1 / 1);
+
 void verify(ByteView file) {
-    static const TrustPolicy policy{.anchors = {*TrustAnchor::parse(bytes_of(kAnchor))}};
+    static const TrustPolicy policy{
+        .anchors = {*TrustAnchor::parse(bytes_of(kAnchor)), *TrustAnchor::parse(bytes_of(kAuthority))}, .now = kNow};
     const auto signer = verify_signature(file, policy);
     if (signer)
-        require(signer->subject == "CN = fuzz");
+        require(signer->subject == "CN = fuzz" || signer->subject == "CN = publisher");
     else
         require(!signer.error().message().empty());
     if (const auto other = TrustAnchor::parse(file))
         require(!other->subject().empty());
+    if (const auto lists = RevocationList::parse(file)) {
+        const std::array chain{policy.anchors.back().certificate()};
+        const auto result = check_revocation(chain, *lists, kNow, std::nullopt, true);
+        require(result || !result.error().message().empty());
+    }
+    // Without a file around it: the digest of what changes in a file no longer fits, and ends it there.
+    if (const auto data = parse_signed_data(file))
+        if (const auto stamps = verify_time_stamps(*data))
+            for (const TimeStamp& stamp : *stamps)
+                require(!text_of(stamp.when).empty() && !stamp.signer.subject_text().empty());
 }
 
 } // namespace
