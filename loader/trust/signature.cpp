@@ -100,11 +100,11 @@ struct Proof {
     std::optional<Error> why_not; ///< where there are time stamps, and none is trusted
 };
 
-Proof prove_time(std::span<const TimeStamp> stamps, const Certificate& signer, const TrustPolicy& policy) {
-    Proof proof;
+Proof prove_time(const TimeStamps& stamps, const Certificate& signer, const TrustPolicy& policy) {
+    Proof proof{{}, stamps.unusable};
     if (signer.purposes && signer.purposes->lifetime_signing)
         return proof;
-    for (const TimeStamp& stamp : stamps) {
+    for (const TimeStamp& stamp : stamps.sound) {
         if (auto trusted = check_stamp(stamp, policy); !trusted)
             proof.why_not = std::move(trusted).error();
         else
@@ -141,7 +141,7 @@ Result<Signer> verify_signature(ByteView file, const TrustPolicy& policy) {
     SUTURE_CHECK(check_digest(image, table, claim));
     SUTURE_TRY(const Certificate certificate,
                verify_signer(data.signer, oid::kIndirectData, data.content, data.certificates));
-    SUTURE_TRY(const std::vector<TimeStamp> stamps, verify_time_stamps(data));
+    SUTURE_TRY(const TimeStamps stamps, verify_time_stamps(data));
     const Proof proof = prove_time(stamps, certificate, policy);
     SUTURE_CHECK(check_trust(data, certificate, proof, policy));
     SUTURE_CHECK(system::confirm(file, certificate));

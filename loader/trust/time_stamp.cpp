@@ -52,16 +52,21 @@ Result<TimeStamp> verify_countersignature(ByteView der, const SignedData& data) 
 
 } // namespace
 
-Result<std::vector<TimeStamp>> verify_time_stamps(const SignedData& data) {
-    std::vector<TimeStamp> stamps;
+Result<TimeStamps> verify_time_stamps(const SignedData& data) {
+    TimeStamps stamps;
     const auto add = [&](Result<TimeStamp> stamp) -> Result<void> {
-        if (!stamp && stamp.error().code() == Code::timestamp_invalid)
-            return fail(std::move(stamp).error());
-        if (!stamp)
-            return fail(
-                Error(Code::timestamp_invalid, "its own signature is not sound").caused_by(std::move(stamp).error()));
-        stamps.push_back(std::move(*stamp));
-        return {};
+        if (stamp) {
+            stamps.sound.push_back(std::move(*stamp));
+            return {};
+        }
+        Error why = std::move(stamp).error();
+        if (why.code() == Code::signature_weak || why.code() == Code::signature_unsupported) {
+            stamps.unusable = Error(Code::timestamp_not_trusted, "its own signature does not count").caused_by(why);
+            return {};
+        }
+        if (why.code() != Code::timestamp_invalid)
+            why = Error(Code::timestamp_invalid, "its own signature is not sound").caused_by(why);
+        return fail(std::move(why));
     };
     for (const ByteView token : data.signer.tokens)
         SUTURE_CHECK(add(verify_token(token, data.signer.signature)));

@@ -11,8 +11,14 @@ struct TimeStamp {
     std::vector<Certificate> certificates; ///< that came with it
 };
 
+struct TimeStamps {
+    std::vector<TimeStamp> sound;
+    std::optional<Error> unusable; ///< why one does not count, however well it may hold
+};
+
 /// The time stamps of a signature: tokens of RFC 3161, and counter-signatures as Authenticode had them before (PKCS
-/// #9). Error: timestamp_invalid, for any of them that is malformed, weak, does not hold or is for another signature.
-Result<std::vector<TimeStamp>> verify_time_stamps(const SignedData& data);
+/// #9). Those that are made with SHA-1, as older authorities did, or in ways that the system does not verify say
+/// nothing. Error: timestamp_invalid, for any other that is malformed, does not hold or is for another signature.
+Result<TimeStamps> verify_time_stamps(const SignedData& data);
 
 } // namespace suture::trust

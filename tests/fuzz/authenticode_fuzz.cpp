@@ -83,7 +83,7 @@ void verify(ByteView file) {
     // Without a file around it: the digest of what changes in a file no longer fits, and ends it there.
     if (const auto data = parse_signed_data(file))
         if (const auto stamps = verify_time_stamps(*data))
-            for (const TimeStamp& stamp : *stamps)
+            for (const TimeStamp& stamp : stamps->sound)
                 require(!text_of(stamp.when).empty() && !stamp.signer.subject_text().empty());
 }
 

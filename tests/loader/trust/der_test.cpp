@@ -36,5 +36,19 @@ TEST(Der, RefusesWhatIsNotThere) {
     }
 }
 
+TEST(Der, ReaderFailsForGoodAtTheFirstThatIsMissing) {
+    const Bytes bytes = {0x30, 0x03, 0x02, 0x01, 0x05, 0x04, 0x00}; // SEQUENCE { INTEGER 5 }, an empty OCTET STRING
+    DerReader reader(bytes);
+    EXPECT_FALSE(reader.take_if(DerTag::integer)) << "may be left out";
+    DerReader inner = reader.enter(DerTag::sequence);
+    EXPECT_EQ(inner.take(DerTag::integer).content.copy(), Bytes{5});
+    EXPECT_TRUE(inner.done());
+    EXPECT_FALSE(reader.done());
+    EXPECT_TRUE(reader.take(DerTag::integer).whole.empty());
+    EXPECT_TRUE(reader.take(DerTag::octet_string).whole.empty()) << "it is there, but comes too late";
+    EXPECT_TRUE(reader.failed());
+    EXPECT_TRUE(reader.enter(DerTag::sequence).failed());
+}
+
 } // namespace
 } // namespace suture::trust

@@ -95,6 +95,7 @@ url=http://127.0.0.1:$(cat port)
 sign_file brief "$package" countersigned.dll -t "$url/old/house"
 sign_file brief "$package" countersigned_by_all_round.dll -t "$url/old/all_round"
 sign_file brief "$package" countersigned_by_self.dll -t "$url/old/self"
+sign_file brief "$package" weakly_countersigned.dll -t "$url/weak/house"
 sign_file brief "$package" token.dll -ts "$url/token/house"
 sign_file brief "$package" other_token.dll -ts "$url/other/house"
 sign_file brief "$package" brief.dll

@@ -163,6 +163,7 @@ constexpr Row kRows[] = {
     {"StampAfterTheCertificate",   "late",                       "root",     "",        "",               nullptr,         Code::certificate_expired, {}},
     {"LifetimeSigning",            "lifetime",                   "root",     "",        "",               nullptr,         Code::certificate_expired, {}},
     {"StampNotNeeded",             "direct_untrusted_stamp",     "root",     "",        "",               nullptr,         {}, {}},
+    {"StampOfSha1",                "weakly_countersigned",       "root",     "",        "",               nullptr,         Code::timestamp_not_trusted, {}, true},
     {"ChangedStamp",               "direct_stamped",             "root",     "",        "",               flip_signature,  Code::timestamp_invalid, {}},
     {"StampOfAnotherSignature",    "other_token",                "root",     "",        "",               nullptr,         Code::timestamp_invalid, {}, true},
 

@@ -1,6 +1,7 @@
 """Time stamps over HTTP for tests: PORT_FILE FOLDER. NAME is a certificate NAME.pem and its NAME.key in FOLDER.
 
 /old/NAME    counter-signatures as Authenticode had them first (Windows Authenticode PE Signature Format)
+/weak/NAME   the same with SHA-1
 /token/NAME  tokens of RFC 3161
 /other/NAME  tokens of RFC 3161 for other data than was asked for
 """
@@ -48,12 +49,16 @@ def openssl(work, *arguments, data=b""):
     return subprocess.run(["openssl", *arguments], input=data, cwd=work, check=True, capture_output=True).stdout
 
 
-def old(work, stamper, request):
+def old(work, stamper, request, digest="sha256"):
     # SEQUENCE { type, SEQUENCE { data, [0] { OCTET STRING, the signature } } }
     content = contents(contents(contents(base64.b64decode(request))[-1][0])[-1][0])[0][1]
-    pkcs7 = openssl(work, "smime", "-sign", "-binary", "-nodetach", "-nosmimecap", "-md", "sha256", "-signer",
+    pkcs7 = openssl(work, "smime", "-sign", "-binary", "-nodetach", "-nosmimecap", "-md", digest, "-signer",
                     stamper + ".pem", "-inkey", stamper + ".key", "-outform", "DER", data=content)
     return base64.b64encode(pkcs7)
+
+
+def weak(work, stamper, request):
+    return old(work, stamper, request, "sha1")
 
 
 def token(work, stamper, request):
@@ -73,9 +78,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         request = self.rfile.read(int(self.headers["Content-Length"]))
         with tempfile.TemporaryDirectory() as work:
             kind, name = self.path.strip("/").split("/")
-            answer = {"old": old, "token": token, "other": other}[kind](work, os.path.join(folder, name), request)
+            answer = {"old": old, "weak": weak, "token": token, "other": other}[kind](work, os.path.join(folder, name), request)
         self.send_response(200)
-        self.send_header("Content-Type", "application/octet-stream" if kind == "old" else "application/timestamp-reply")
+        self.send_header("Content-Type", "application/octet-stream" if kind in ("old", "weak") else "application/timestamp-reply")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
