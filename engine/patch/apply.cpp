@@ -68,6 +68,7 @@ Result<Placement> choose_placement(target::Target& target, const Job& job, std::
     SUTURE_TRY(placement.image,
                find_gap(regions, taken, job.module, size, isa.reach(), has_rvas ? Side::behind : Side::either));
     taken.push_back({placement.image, size});
+    placement.unwind = target.registers_unwind();
     return placement;
 }
 

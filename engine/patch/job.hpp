@@ -30,6 +30,7 @@ struct Job {
     StateTransfer state;
 
     bool placed = false;            ///< pages were mapped or replaced: an undo has something to do
+    bool unwind_begun = false;      ///< the process's unwinder may know the new pages
     bool sites_begun = false;       ///< sites may have been written: threads may run through stubs
     bool commit_begun = false;      ///< the commit may be in force
     std::vector<Expected> expected; ///< as it must be found right before the commit

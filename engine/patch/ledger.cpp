@@ -27,8 +27,10 @@ constexpr std::size_t kMaxLedgers = 1024;
 constexpr std::size_t kMaxParts = kMaxLedgers;
 // Of one update, that room is reserved for.
 constexpr std::size_t kPartsReserved = 32;
+// The smaller of the two machines': Arm64's.
+constexpr std::size_t kRuntimeFunctionSize = 8;
 constexpr std::uint32_t kMagic = 0x474c'5553; // "SULG"
-constexpr std::uint32_t kFormat = 4;
+constexpr std::uint32_t kFormat = 5;
 
 class Writer {
   public:
@@ -210,6 +212,8 @@ void write_version(Writer& out, const LedgerVersion& version) {
         out.number(global.at.value);
         out.number(global.size);
     }
+    out.number(version.unwind.value);
+    out.number(version.unwind_count);
     for (const Va cell : version.cells)
         out.number(cell.value);
 }
@@ -235,6 +239,19 @@ void read_globals(Reader& in, LedgerVersion& version) {
         in.require(global.size != 0 && global.at.value >= end && lies_in_data(version, global));
         end = std::uint64_t{global.at.value} + global.size;
     }
+}
+
+/// The process's unwinder is told of the table, and reads it.
+void read_unwind(Reader& in, LedgerVersion& version) {
+    version.unwind = Rva{in.number<std::uint32_t>()};
+    version.unwind_count = in.count<std::uint32_t>(package::kMaxRuntimeFunctions);
+    const VaRange table{version.unwind_table().at, std::uint64_t{version.unwind_count} * kRuntimeFunctionSize};
+    in.require(version.unwind_count == 0 ? version.unwind == Rva{}
+                                         : std::ranges::any_of(version.pages, [&](const LedgerPages& pages) {
+                                               return pages.protection == target::Protection::read &&
+                                                      pages.range.begin <= table.begin &&
+                                                      table.end() <= pages.range.end();
+                                           }));
 }
 
 LedgerVersion read_version(Reader& in, std::size_t functions) {
@@ -266,6 +283,7 @@ LedgerVersion read_version(Reader& in, std::size_t functions) {
         range.size = in.number<std::uint32_t>();
     }
     read_globals(in, version);
+    read_unwind(in, version);
     for (std::size_t i = 0; i < functions && in.ok(); ++i)
         version.cells.push_back(Va{in.number<std::uint64_t>()});
     return version;
@@ -445,7 +463,7 @@ std::uint64_t ledger_size(std::size_t functions, std::size_t versions, std::size
     constexpr std::uint64_t kPerSection = 24;
     constexpr std::uint64_t kPerFunction = 21 + 2 + kMaxEntryBytes + 2 + kMaxPadBytes;
     constexpr std::uint64_t kPerGlobal = 26 + kMaxGlobalName;
-    constexpr std::uint64_t kPerVersion = 48 + kMaxId + kMaxPages * 33;
+    constexpr std::uint64_t kPerVersion = 56 + kMaxId + kMaxPages * 33;
     return kFixed + sections * kPerSection + functions * kPerFunction +
            versions * (kPerVersion + (functions + retired) * 8 + globals * kPerGlobal);
 }

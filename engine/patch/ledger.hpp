@@ -56,8 +56,13 @@ struct LedgerVersion {
     /// One per function of the ledger: where a call leads. Va{0}: to the continuation.
     std::vector<Va> cells;
     std::vector<LedgerGlobal> globals = {}; ///< ascending by `at`
+    /// Of its RUNTIME_FUNCTIONs, in pages that are read only. Where there are any, they may be known to the process's
+    /// unwinder for as long as their pages are mapped, and are from before the first commit on.
+    Rva unwind = {};
+    std::uint32_t unwind_count = 0;
 
     bool operator==(const LedgerVersion&) const = default;
+    target::UnwindTable unwind_table() const { return {image.begin, image.begin + unwind.value, unwind_count}; }
 };
 
 /// What is being done to a module.

@@ -141,6 +141,11 @@ Result<void> place(target::Target& target, Job& job) {
         job.placed = true;
         SUTURE_CHECK(target.map(job.plan.mappings));
     }
+    if (job.plan.unwind) {
+        auto known = target.register_unwind(*job.plan.unwind);
+        job.unwind_begun = known || known.error().code() != Code::unwind_not_registered;
+        SUTURE_CHECK(known);
+    }
     if (!job.plan.page_sites.empty()) {
         job.sites_begun = true;
         SUTURE_CHECK(write_by_pages(target, job.plan.page_sites));
@@ -161,10 +166,10 @@ Result<void> take_out(target::Target& target, Job& job) {
     if (job.before) {
         for (const LedgerVersion& version : job.plan.prepared.versions)
             if (!job.before->version(version.sequence))
-                SUTURE_CHECK(release_version(target, version, others));
+                SUTURE_CHECK(release_version(target, version, others, job.unwind_begun));
         SUTURE_CHECK(restore_block(target, *job.before));
     } else {
-        SUTURE_CHECK(release_all(target, job.plan.prepared, others));
+        SUTURE_CHECK(release_all(target, job.plan.prepared, others, job.unwind_begun));
     }
     job.placed = false;
     return {};

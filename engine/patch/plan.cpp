@@ -272,6 +272,11 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
     LedgerVersion version = version_of(package, image, placement.image);
     add_functions(plan.prepared, version, manifest);
     SUTURE_CHECK(check_sites_apart(plan.prepared));
+    if (placement.unwind && !package.runtime_functions().empty()) {
+        version.unwind = package.image().directory(pe::Directory::exceptions).begin;
+        version.unwind_count = static_cast<std::uint32_t>(package.runtime_functions().size());
+        plan.unwind = version.unwind_table();
+    }
     const auto later = std::ranges::upper_bound(plan.prepared.versions, version.sequence, {}, &LedgerVersion::sequence);
     plan.prepared.versions.insert(later, std::move(version));
 

@@ -8,8 +8,9 @@ namespace suture::patch {
 
 /// Addresses chosen for what a package brings along.
 struct Placement {
-    Block block; ///< as in the ledger where there is one
-    Va image;    ///< where the package image goes
+    Block block;         ///< as in the ledger where there is one
+    Va image;            ///< where the package image goes
+    bool unwind = false; ///< its unwind data is made known to the process
 };
 
 /// Bytes of a redirect site to be changed.
@@ -36,6 +37,8 @@ struct CommitWrite {
 struct Plan {
     /// 1. Fresh pages; the block first: once it is there, its ledger tells of all the rest.
     std::vector<target::Mapping> mappings;
+    /// 1a. What the process's unwinder is to know of the fresh pages, before anything leads there.
+    std::optional<target::UnwindTable> unwind;
     /// 1b. Instead of a fresh block: pages of the existing one with the new functions' stubs and continuations added.
     std::vector<target::Mapping> replacements;
     /// 2. Sites that no thread can be inside of: put down by whole pages while threads run.

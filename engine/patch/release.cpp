@@ -68,13 +68,18 @@ Result<void> unmap_joined(target::Target& target, std::vector<VaRange> ranges) {
 
 } // namespace
 
-Result<void> release_version(target::Target& target, const LedgerVersion& version, std::vector<VaRange>& left) {
+Result<void> release_version(target::Target& target, const LedgerVersion& version, std::vector<VaRange>& left,
+                             bool known) {
     SUTURE_TRY(const Look look, Look::at(target));
     std::vector<VaRange> own;
     std::vector<VaRange> data;
+    const Va unwind = version.unwind_table().at;
     bool whole = true; // all pages but those of data are as they were mapped
     for (const LedgerPages& pages : version.pages) {
         SUTURE_TRY(const Found found, look(pages.range, pages.protection, pages.digest));
+        // Where nothing lies, it was forgotten before that was freed.
+        if (known && version.unwind_count != 0 && found != Found::nothing && pages.range.contains(unwind))
+            SUTURE_CHECK(target.unregister_unwind(unwind));
         const bool is_data = pages.protection == target::Protection::read_write;
         if (found == Found::expected)
             own.push_back(pages.range);
@@ -91,9 +96,9 @@ Result<void> release_version(target::Target& target, const LedgerVersion& versio
     return unmap_joined(target, std::move(own));
 }
 
-Result<void> release_all(target::Target& target, const Ledger& ledger, std::vector<VaRange>& left) {
+Result<void> release_all(target::Target& target, const Ledger& ledger, std::vector<VaRange>& left, bool known) {
     for (const LedgerVersion& version : ledger.versions)
-        SUTURE_CHECK(release_version(target, version, left));
+        SUTURE_CHECK(release_version(target, version, left, known));
     SUTURE_TRY(const Look look, Look::at(target));
     SUTURE_TRY(const Bytes stubs, stub_bytes(ledger));
     SUTURE_TRY(const Bytes continuations, continuation_bytes(ledger));

@@ -29,6 +29,14 @@ Result<void> Target::read(std::span<const Reading> readings) {
     return {};
 }
 
+Result<void> Target::register_unwind(const UnwindTable& table) {
+    return unregister_unwind(table.at);
+}
+
+Result<void> Target::unregister_unwind(Va) {
+    return fail(Code::unwind_not_registered, fmt::format("process {}: it is not possible here", pid()));
+}
+
 Result<void> Target::replace(const Mapping& mapping) {
     SUTURE_TRY(const auto staged, stage({&mapping, 1}));
     return replace(*staged);

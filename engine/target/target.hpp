@@ -71,6 +71,13 @@ struct Remains {
     std::vector<VaRange> mapped;   ///< what map() and replace() made, ascending
 };
 
+/// RUNTIME_FUNCTIONs that lie in the process, ascending.
+struct UnwindTable {
+    Va base; ///< what their RVAs count from
+    Va at;   ///< of the first; by it the table is known
+    std::uint32_t count = 0;
+};
+
 /// General registers of the machine that has most.
 inline constexpr std::size_t kRegisters = 32;
 
@@ -142,6 +149,16 @@ class Target {
     Result<void> replace(const Mapping& mapping);
     /// Gives pages back that map() made. May be called while stopped. Errors: target_map_failed.
     virtual Result<void> unmap(std::span<const VaRange> ranges) = 0;
+
+    /// True if register_unwind() is possible at all. Where it is not, exceptions do not pass through new code.
+    virtual bool registers_unwind() const { return false; }
+    /// Makes the table known to the process's own unwinder (RtlAddFunctionTable), by a thread of the process. Not to be
+    /// called while stopped: the unwinder takes locks. Errors: unwind_not_registered (nothing was done); after any
+    /// other, it may have been done.
+    virtual Result<void> register_unwind(const UnwindTable& table);
+    /// Makes it unknown again (RtlDeleteFunctionTable). A table that is not known is none the less a success: any
+    /// number of calls do what one does. Not to be called while stopped. Errors: as register_unwind().
+    virtual Result<void> unregister_unwind(Va table);
 
     /// Takes out what the implementation itself left in the process to do its work, once nothing of a patch remains
     /// there. Error: target_map_failed.

@@ -30,6 +30,8 @@ constexpr HeldByTest kHeldByTests[] = {
      "a tracer would have to come between the first look at the threads and their stop"},
     {"target-write-failed", "loader/linux/process_test.cpp", "TEST(Stop, HoldsStillAndMapsAndWritesCodeMeanwhile)",
      "pages of code would have to go between the last check and the write, while all threads stand still"},
+    {"unwind-not-registered", "engine/patch/unwind_test.cpp", "TEST_F(Unwind, ThatCannotBeMadeKnownLeavesNothing)",
+     "not one thread would have to be in a wait, or in code of its own, for seconds"},
 };
 
 std::string content_of(const fs::path& path) {

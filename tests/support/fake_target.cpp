@@ -207,6 +207,11 @@ Result<void> FakeTarget::unmap(std::span<const VaRange> ranges) {
     for (const VaRange& range : ranges)
         if (!aligned(range))
             return fail(Code::target_map_failed, "not whole pages");
+    // The process's next walk of a stack would crash.
+    for (const VaRange& range : ranges)
+        for (const Va table : unwind_tables_)
+            if (range.contains(table))
+                return fail(Code::target_map_failed, fmt::format("0x{:x} is known to the unwinder", table.value));
     const std::size_t count = parts("unmap", ranges.size());
     for (const VaRange& range : ranges.first(count))
         for (std::uint64_t at = 0; at < range.size; at += kPage) {
@@ -216,6 +221,22 @@ Result<void> FakeTarget::unmap(std::span<const VaRange> ranges) {
     if (count < ranges.size())
         return fail(Code::target_map_failed, "cut off");
     return end("unmap");
+}
+
+Result<void> FakeTarget::register_unwind(const target::UnwindTable& table) {
+    SUTURE_CHECK(begin_work("register_unwind"));
+    if (stopped_ || table.count == 0 || !all_mapped({table.at, std::uint64_t{table.count} * 12}))
+        return fail(Code::unwind_not_registered, fmt::format("0x{:x}", table.at.value));
+    unwind_tables_.insert(table.at);
+    return end("register_unwind");
+}
+
+Result<void> FakeTarget::unregister_unwind(Va table) {
+    SUTURE_CHECK(begin_work("unregister_unwind"));
+    if (stopped_)
+        return fail(Code::unwind_not_registered, "it is stopped");
+    unwind_tables_.erase(table);
+    return end("unregister_unwind");
 }
 
 Result<void> FakeTarget::leave() {

@@ -53,11 +53,14 @@ class FakeTarget : public target::Target {
     };
 
     Machine runs = Machine::x64;
+    bool can_register_unwind = true;
 
     /// Ranges of pages that are staged and not put in place.
     const std::multiset<VaRange>& staged() const { return staged_; }
     /// All pages, for comparing before and after.
     const std::map<Va, Page>& pages() const { return pages_; }
+    /// Tables that its unwinder knows.
+    const std::set<Va>& unwind_tables() const { return unwind_tables_; }
     unsigned stops() const { return stops_; }
     unsigned calls() const { return calls_; }
     bool stopped() const { return stopped_; }
@@ -79,6 +82,9 @@ class FakeTarget : public target::Target {
     using Target::replace;
     Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
+    bool registers_unwind() const override { return can_register_unwind; }
+    Result<void> register_unwind(const target::UnwindTable& table) override;
+    Result<void> unregister_unwind(Va table) override;
     Result<void> leave() override;
     Result<target::Remains> remains() override;
     Result<void> tidy() override;
@@ -102,7 +108,8 @@ class FakeTarget : public target::Target {
 
     std::map<Va, Page> pages_;
     std::multiset<VaRange> staged_;
-    std::set<Va> made_;  ///< pages that map() and replace() made
+    std::set<Va> made_; ///< pages that map() and replace() made
+    std::set<Va> unwind_tables_;
     unsigned alive_ = 0; ///< FakeStaged
     bool workshop_ = false;
     std::vector<target::Module> modules_;

@@ -168,8 +168,23 @@ class FaultInjection : public test::TwoModules {
                std::ranges::any_of(*modules, [](const ModuleStatus& one) { return one.phase != Phase::live; });
     }
 
+    /// What may run is known to the unwinder, and what the unwinder knows is there.
+    void expect_unwound() {
+        const auto ledgers = find_ledgers(target_);
+        ASSERT_TRUE(ledgers);
+        std::set<Va> live;
+        for (const Ledger& ledger : *ledgers)
+            for (const LedgerVersion& version : ledger.versions)
+                if (ledger.phase == Phase::live)
+                    live.insert(version.unwind_table().at);
+        EXPECT_TRUE(std::ranges::includes(target_.unwind_tables(), live));
+        for (const Va table : target_.unwind_tables())
+            EXPECT_TRUE(target_.pages().contains(table));
+    }
+
     void expect_final() {
         EXPECT_FALSE(needs_recover());
+        expect_unwound();
         const auto modules = status(target_);
         ASSERT_TRUE(modules);
         for (const ModuleStatus& module : *modules) {
@@ -189,6 +204,7 @@ class FaultInjection : public test::TwoModules {
         EXPECT_EQ(target_.pages(), pristine_);
         EXPECT_TRUE(target_.staged().empty());
         EXPECT_FALSE(target_.has_workshop());
+        EXPECT_TRUE(target_.unwind_tables().empty());
     }
 
     /// What must hold right after a fault.
@@ -198,6 +214,7 @@ class FaultInjection : public test::TwoModules {
         ASSERT_TRUE(now) << "a call leads nowhere, or functions of one module run different versions";
         EXPECT_TRUE(now->first == before.first || now->first == after.first) << now->first;
         EXPECT_TRUE(now->second == before.second || now->second == after.second) << now->second;
+        expect_unwound();
     }
 
     void expect_recovers(const Versions& before, const Versions& after) {
@@ -301,7 +318,8 @@ TEST_F(FaultInjection, EveryCallFailsAndTheInjectorDiesInTheRecoveryOfEveryState
             std::optional<Result<Report>> result;
             run_with(fault, n, operation, result);
             if (needs_recover() && std::ranges::none_of(states, [&](const FakeTarget& one) {
-                    return one.pages() == target_.pages() && one.staged() == target_.staged();
+                    return one.pages() == target_.pages() && one.staged() == target_.staged() &&
+                           one.unwind_tables() == target_.unwind_tables();
                 }))
                 states.push_back(target_);
             return true;

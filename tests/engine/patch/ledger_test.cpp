@@ -70,6 +70,30 @@ TEST(LedgerTest, ReadsTheSeedsOfItsFuzzTarget) {
     EXPECT_GE(seeds, 5u);
 }
 
+TEST(LedgerTest, RefusesUnwindTablesThatDoNotLieInPagesThatNobodyWrites) {
+    const auto is_read = [](Rva at, std::uint32_t count, target::Protection protection) {
+        Ledger ledger = sample();
+        LedgerVersion& version = ledger.versions.back();
+        version.pages.front() = {{Va{0x7ff6'0030'1000}, 0x1000}, protection, digest_of(Bytes{4})};
+        version.unwind = at;
+        version.unwind_count = count;
+        const auto read = parse_ledger(serialize(ledger));
+        EXPECT_TRUE(!read || *read == ledger);
+        return read.has_value();
+    };
+    using enum target::Protection;
+    EXPECT_TRUE(is_read(Rva{0x1000}, 1, read));
+    EXPECT_TRUE(is_read(Rva{0x1100}, 0x1e0, read));
+    EXPECT_TRUE(is_read(Rva{}, 0, read));
+    EXPECT_FALSE(is_read(Rva{0x1000}, 1, read_write));
+    EXPECT_FALSE(is_read(Rva{0x1000}, 1, read_execute));
+    EXPECT_FALSE(is_read(Rva{0xffc}, 1, read));
+    EXPECT_FALSE(is_read(Rva{0x1100}, 0x1e1, read));
+    EXPECT_FALSE(is_read(Rva{0x3000}, 1, read));
+    EXPECT_FALSE(is_read(Rva{0x1000}, 0, read));
+    EXPECT_FALSE(is_read(Rva{0x1000}, ~0u, read));
+}
+
 TEST(LedgerTest, RefusesGlobalsThatDoNotLieInTheDataOfTheirVersion) {
     const auto is_refused = [](std::size_t index, Rva at, std::uint32_t size) {
         Ledger ledger = sample();

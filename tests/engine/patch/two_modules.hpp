@@ -29,7 +29,7 @@ class PatchedModule {
     static constexpr Rva kPrologue{0x1020};
     static constexpr Rva kOther{0x1040};
     static constexpr Rva kAcross{0x1ffd};
-    static constexpr Rva kGlobal = package::kFirstSection + 0x1000;
+    static constexpr Rva kGlobal = package::kFirstSection + 0x2000;
     static constexpr std::array kReplaced = {kPadded, kPrologue, kAcross};
 
     PatchedModule(std::string name, Va base) : name_(std::move(name)), base_(base) {
@@ -66,7 +66,9 @@ class PatchedModule {
         for (const std::size_t at : {0x00uz, 0x10uz, 0x20uz})
             std::ranges::copy(new_code(sequence), code.begin() + static_cast<std::ptrdiff_t>(at));
         contents.sections = {{".text", package::kFirstSection, code, 0x30},
-                             {".data", package::kFirstSection + 0x1000, Bytes(8, 0x22), 16}};
+                             {".rdata", package::kFirstSection + 0x1000, {1, 0, 0, 0}, 4}, // UNWIND_INFO of a leaf
+                             {".data", kGlobal, Bytes(8, 0x22), 16}};
+        contents.runtime_functions = {{{package::kFirstSection, 6}, package::kFirstSection + 0x1000}};
         manifest.globals = {{"count", kGlobal, 8}};
         const isa::Site padded{isa::SiteKind::x64_padded, kPadded, 2, kPadded - 5, 5};
         manifest.functions = {replacement(image, kPadded, 6, padded, 0x00),
