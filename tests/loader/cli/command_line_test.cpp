@@ -122,6 +122,8 @@ TEST_F(CommandLine, WithoutSenseEndsWithUsage) {
         {"apply", package, "--pid", own_pid, "--timeout", "86401"},
         {"apply", package, "--pid", own_pid, "--consistency", "some"},
         {"apply", package, "--pid", own_pid, "--trust", "a.pem", "--allow-unsigned"},
+        {"verify", package, "--crl", "a.crl", "--allow-unsigned"},
+        {"verify", package, "--trust-timestamps", "a.pem", "--allow-unsigned"},
         {"status"},
         {"status", "--all", "--pid", own_pid},
         {"rollback", "--pid", own_pid},
