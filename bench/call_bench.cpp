@@ -1,6 +1,6 @@
 // What a redirected call costs beside one that is not: each kind of site, through site, stub and cell, and the way back
 // to the baseline through the continuation. The functions are real code of this host, redirected by the engine's
-// encoders.
+// encoders. Chains of nothing but jumps, each in a page of its own, show what this host takes for the jumps alone.
 #include "engine/isa/isa.hpp"
 #include "engine/patch/block.hpp"
 
@@ -30,12 +30,20 @@ class Redirected {
         redirect(function, site, to_replacement);
         protect();
     }
-    explicit Redirected(const Bytes& function) {
+    /// The function behind `jumps` direct jumps, at most 3.
+    explicit Redirected(const Bytes& function, std::size_t jumps = 0) {
         memory_ = static_cast<std::uint8_t*>(
             mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
         if (memory_ == MAP_FAILED)
             throw std::runtime_error("mmap failed");
-        std::ranges::copy(function, memory_ + kEntry);
+        // Not at the same place in their pages.
+        const auto place = [](std::size_t i) { return i * (patch::kPage + 0x48) + kEntry; };
+        for (std::size_t i = 0; i < jumps; ++i) {
+            const auto distance = static_cast<std::int32_t>(place(i + 1) - place(i) - 5);
+            memory_[place(i)] = 0xe9;
+            std::memcpy(memory_ + place(i) + 1, &distance, sizeof(distance));
+        }
+        std::ranges::copy(function, memory_ + place(jumps));
         protect();
     }
     ~Redirected() { munmap(memory_, kSize); }
@@ -75,7 +83,7 @@ class Redirected {
         }
         const std::uint64_t cell = to_replacement ? at(kReplacement).value : continuation.value;
         std::memcpy(memory_ + kStub + patch::kPage, &cell, sizeof(cell));
-        for (const isa::CodeWrite& write : need(isa.encode_site(site, at(0), at(kStub))))
+        for (const isa::CodeWrite& write : need(isa.encode_site(site, at(0), at(kStub), at(kStub + patch::kPage))))
             std::ranges::copy(write.bytes, memory_ + write.at.value);
     }
 
@@ -107,19 +115,27 @@ void run(benchmark::State& state, const Redirected& code) {
 void unpatched(benchmark::State& state) {
     run(state, Redirected(kLong));
 }
+void jumps(benchmark::State& state) {
+    run(state, Redirected(kLong, static_cast<std::size_t>(state.range(0))));
+}
 void redirected(benchmark::State& state, const Bytes& function, const isa::Site& site, bool to_replacement) {
     run(state, Redirected(function, site, to_replacement));
 }
 
 const isa::Site kPadded{isa::SiteKind::x64_padded, kEntry, 2, kEntry - 5, 2};
-const isa::Site kPaddedLong{isa::SiteKind::x64_padded, kEntry, 2, kEntry - 5, 4};
-const isa::Site kCave{isa::SiteKind::x64_cave, kEntry, 2, kEntry + 0x40, 4};
+const isa::Site kPaddedNarrow{isa::SiteKind::x64_padded, kEntry, 2, kEntry - 5, 4};
+const isa::Site kPaddedWide{isa::SiteKind::x64_padded, kEntry, 2, kEntry - 6, 4, 6};
+const isa::Site kCaveNarrow{isa::SiteKind::x64_cave, kEntry, 2, kEntry + 0x40, 4};
+const isa::Site kCaveWide{isa::SiteKind::x64_cave, kEntry, 2, kEntry + 0x40, 4, 6};
 const isa::Site kPrologue{isa::SiteKind::x64_prologue, kEntry, 5, {}, 8};
 const isa::Site kTail{isa::SiteKind::x64_tail, kEntry, 5, {}, 3};
 
 BENCHMARK(unpatched);
-BENCHMARK_CAPTURE(redirected, x64_padded, kLong, kPaddedLong, true);
-BENCHMARK_CAPTURE(redirected, x64_cave, kLong, kCave, true);
+BENCHMARK(jumps)->Arg(1)->Arg(2)->Arg(3);
+BENCHMARK_CAPTURE(redirected, x64_padded, kLong, kPaddedWide, true);
+BENCHMARK_CAPTURE(redirected, x64_padded_of_5, kLong, kPaddedNarrow, true);
+BENCHMARK_CAPTURE(redirected, x64_cave, kLong, kCaveWide, true);
+BENCHMARK_CAPTURE(redirected, x64_cave_of_5, kLong, kCaveNarrow, true);
 BENCHMARK_CAPTURE(redirected, x64_prologue, kLong, kPrologue, true);
 BENCHMARK_CAPTURE(redirected, x64_tail, kShort, kTail, true);
 BENCHMARK_CAPTURE(redirected, rolled_back_no_op, kHotpatch, kPadded, false);

@@ -31,12 +31,15 @@ struct Site {
     SiteKind kind = SiteKind::x64_padded;
     Rva entry;                    ///< the function's first byte
     std::uint32_t entry_size = 0; ///< bytes written at the entry: 2 (padded, cave), 5 (prologue, tail), 4 (arm64)
-    Rva pad;                      ///< padded and cave only: where the long branch goes, 5 bytes
+    Rva pad;                      ///< padded and cave only: where the long branch goes
     std::uint32_t displaced = 0;  ///< bytes of whole instructions at the entry that the continuation must run
+    /// Padded and cave only: 5 bytes hold a branch to the stub, 6 a jump through the cell, which is a branch less.
+    std::uint32_t pad_size = 5;
 
     auto operator<=>(const Site&) const = default;
     /// Bytes at the entry that are kept to restore the site and to make its continuation.
     std::uint32_t original_size() const { return displaced > entry_size ? displaced : entry_size; }
+    RvaRange pad_range() const { return {pad, pad_size}; }
     bool uses_pad() const { return kind == SiteKind::x64_padded || kind == SiteKind::x64_cave; }
     /// True if no thread can have its instruction pointer strictly inside the bytes that change.
     bool needs_no_stop() const { return kind != SiteKind::x64_prologue && kind != SiteKind::x64_tail; }
@@ -60,8 +63,7 @@ struct SiteQuestion {
     /// Offsets in (0, size) that something branches to or refers to, ascending.
     std::span<const std::uint32_t> inner_targets;
     /// Other unused pads (fill between functions) with their whole bytes, ascending, for x64-cave. Each byte of
-    /// them serves once: the caller takes [site.pad, site.pad + 5) out of the list before it asks for the next
-    /// function, and offers no bytes that it wants to keep as another function's pad_before or pad_after.
+    /// them serves once: the caller takes site.pad_range() out of the list before it asks for the next function, and offers no bytes that it wants to keep as another function's pad_before or pad_after.
     struct Pad {
         Rva at;
         ByteView bytes;
@@ -85,23 +87,26 @@ class Isa {
 
     /// Bytes of the branch that a pad holds.
     static constexpr std::uint32_t kPadSize = 5;
-    /// Bytes that prove_site() wants to see before the 5 at a pad: a long NOP of fill may start that far ahead.
+    /// Bytes of the jump through its cell that a pad holds where it has room for that.
+    static constexpr std::uint32_t kWidePadSize = 6;
+    /// Bytes that prove_site() wants to see before those of a pad: a long NOP of fill may start that far ahead.
     static constexpr std::uint32_t kPadContext = 10;
     /// Bytes that prove_site() wants to see from the entry on: 5 that change, and the longest instruction at their end.
     static constexpr std::uint32_t kEntryContext = 20;
 
     /// The best site for a function, or why there is none (site_none, with the particulars). In order of preference:
-    /// padded, cave (the nearest window; of two equally near the lower), prologue, tail. On Arm64 there is one kind.
+    /// padded, cave (the nearest window; of two equally near the lower), prologue, tail. Pads have kPadSize bytes: who
+    /// hands them out knows whether one more is left. On Arm64 there is one kind.
     virtual Result<Site> choose_site(const SiteQuestion& question) const = 0;
     /// Proves from the bytes found that the site is what it claims to be: whole instructions, fill in the pad, a
     /// relocatable displaced part. `entry_bytes`: kEntryContext bytes from the entry on (fewer where the section ends;
     /// never fewer than max(entry_size, displaced)). `pad_bytes`: where the kind has a pad, the bytes that end with the
-    /// pad's 5, [pad - kPadContext, pad + 5); else ignored. Sites that are already written, this one and its
+    /// pad's own, from pad - kPadContext on; else ignored. Sites that are already written, this one and its
     /// neighbours, are to be given with their original bytes. Error: site_unproved.
     virtual Result<void> prove_site(const Site& site, ByteView entry_bytes, ByteView pad_bytes) const = 0;
-    /// The writes that turn the site into a branch to `stub`, in the order in which they must be made (pad before
-    /// entry). Error: branch_out_of_reach.
-    virtual Result<std::vector<CodeWrite>> encode_site(const Site& site, Va module_base, Va stub) const = 0;
+    /// The writes that turn the site into a branch to `stub`, or into a jump through `cell`, in the order in which they
+    /// must be made (pad before entry). Error: branch_out_of_reach.
+    virtual Result<std::vector<CodeWrite>> encode_site(const Site& site, Va module_base, Va stub, Va cell) const = 0;
     /// The stub at `stub`, kStubSize bytes, jumping through the 8-byte cell at `cell`. Error: branch_out_of_reach.
     virtual Result<Bytes> encode_stub(Va stub, Va cell) const = 0;
     /// The displaced instructions `displaced` (from address `entry`) relocated to run at `at`, and a branch back to

@@ -12,6 +12,7 @@ namespace suture::package {
 namespace {
 
 constexpr std::uint8_t kLoopsToEntry = 1;
+constexpr std::uint8_t kWidePad = 2;
 
 std::unexpected<Error> malformed(std::string detail) {
     return fail(Code::package_malformed, std::move(detail));
@@ -29,13 +30,18 @@ Result<Digest> take_digest(ByteCursor& in) {
     return Digest{bytes};
 }
 
+std::uint8_t flags_of(const Replacement& function) {
+    const bool wide = function.site.uses_pad() && function.site.pad_size == isa::Isa::kWidePadSize;
+    return static_cast<std::uint8_t>((function.loops_to_entry ? kLoopsToEntry : 0) | (wide ? kWidePad : 0));
+}
+
 void put_function(ByteWriter& out, const Replacement& function) {
     out.put_text(function.name);
     out.put(function.baseline_size);
     out.put(function.patch_size);
     out.put(function.baseline_digest.bytes);
     out.put(static_cast<std::uint8_t>(function.site.kind));
-    out.put(static_cast<std::uint8_t>(function.loops_to_entry ? kLoopsToEntry : 0));
+    out.put(flags_of(function));
     out.put(static_cast<std::uint8_t>(function.site.displaced));
     out.put_bytes(function.entry_bytes);
     if (function.site.uses_pad()) {
@@ -53,9 +59,16 @@ Result<void> take_function(ByteCursor& in, Replacement& function) {
     const auto kind = isa::site_kind_from(kind_value);
     if (!kind)
         return malformed(fmt::format("unknown site kind {}", kind_value));
-    SUTURE_TRY(function.loops_to_entry, take_flag(in));
+    SUTURE_TRY(const auto flags, in.take<std::uint8_t>());
+    const bool wide = flags & kWidePad;
+    if ((flags & ~(kLoopsToEntry | kWidePad)) != 0)
+        return malformed(fmt::format("the flags of a function are {:#x}", flags));
     SUTURE_TRY(const auto displaced, in.take<std::uint8_t>());
+    function.loops_to_entry = flags & kLoopsToEntry;
     function.site.kind = *kind;
+    if (wide && !function.site.uses_pad())
+        return malformed(fmt::format("{} has no pad to be wide", name_of(*kind)));
+    function.site.pad_size = wide ? isa::Isa::kWidePadSize : isa::Isa::kPadSize;
     function.site.entry = function.baseline;
     function.site.entry_size = entry_size_of(*kind);
     function.site.displaced = displaced;
@@ -63,7 +76,7 @@ Result<void> take_function(ByteCursor& in, Replacement& function) {
     function.entry_bytes = entry.copy();
     if (function.site.uses_pad()) {
         SUTURE_TRY(function.site.pad.value, in.take<std::uint32_t>());
-        SUTURE_TRY(const ByteView pad, in.take_bytes(isa::Isa::kPadSize));
+        SUTURE_TRY(const ByteView pad, in.take_bytes(function.site.pad_size));
         function.pad_bytes = pad.copy();
     }
     return {};

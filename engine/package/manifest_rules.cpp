@@ -80,11 +80,13 @@ Result<void> check_site(const Manifest& manifest, const Replacement& function) {
         return malformed("the site is not within its function");
     if (function.entry_bytes.size() != entry_range(site).size)
         return malformed(fmt::format("{} bytes of the entry are given", function.entry_bytes.size()));
-    if (function.pad_bytes.size() != (site.uses_pad() ? isa::Isa::kPadSize : 0) ||
+    if (site.pad_size != isa::Isa::kPadSize && !(site.uses_pad() && site.pad_size == isa::Isa::kWidePadSize))
+        return malformed(fmt::format("a pad of {} bytes", site.pad_size));
+    if (function.pad_bytes.size() != (site.uses_pad() ? site.pad_size : 0) ||
         (!site.uses_pad() && site.pad.value != 0))
         return malformed("the pad does not suit the kind of site");
     if (!in_one_section(manifest, entry_range(site)) ||
-        (site.uses_pad() && !in_one_section(manifest, {site.pad, isa::Isa::kPadSize})))
+        (site.uses_pad() && !in_one_section(manifest, site.pad_range())))
         return malformed("the site lies outside the baseline's code");
     return {};
 }
@@ -105,7 +107,7 @@ Result<void> check_functions(const Manifest& manifest) {
             return bad(std::move(site).error());
         sites.push_back(entry_range(function.site));
         if (function.site.uses_pad())
-            sites.push_back({function.site.pad, isa::Isa::kPadSize});
+            sites.push_back(function.site.pad_range());
         previous = &function;
     }
     std::ranges::sort(sites);

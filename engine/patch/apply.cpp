@@ -163,9 +163,9 @@ Error undone(target::Target& target, std::vector<Job>& jobs, bool first, Error e
 /// after it.
 Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::span<const Ledger> ledgers,
                         const Options& options, std::chrono::nanoseconds deadline, Report& report, bool& committed) {
-    const auto check_all = [&]() -> Result<void> {
+    const auto check_all = [&](Extent extent) -> Result<void> {
         for (const Job& job : jobs)
-            SUTURE_CHECK(check_expected(target, job));
+            SUTURE_CHECK(check_expected(target, job, extent));
         return {};
     };
     const auto commit_now = [&](target::Stop* stop) -> Result<void> {
@@ -193,7 +193,8 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
                 forbid_version(forbidden, *job.before, job.before->active);
         }
         const auto in_stop = [&](target::Stop& stop) -> Result<void> {
-            SUTURE_CHECK(check_all());
+            // Where the commit comes after the stop, so does what only the commit relies on.
+            SUTURE_CHECK(check_all(quiescent || state ? Extent::all : Extent::sites));
             SUTURE_CHECK(write_sites(target, stop, jobs));
             for (const Job& job : jobs)
                 if (auto carried = carry_over(target, stop, job.state); !carried)
@@ -201,10 +202,12 @@ Result<void> commit_all(target::Target& target, std::vector<Job>& jobs, std::spa
             return quiescent || state ? commit_now(&stop) : Result<void>();
         };
         SUTURE_CHECK(when_quiet(target, map, forbidden, deadline, report, in_stop));
-    } else {
-        SUTURE_CHECK(check_all());
     }
-    return quiescent || state ? seal(target, jobs) : commit_now(nullptr);
+    if (quiescent || state)
+        return seal(target, jobs);
+    std::ranges::for_each(jobs, expect_sites);
+    SUTURE_CHECK(check_all(Extent::all));
+    return commit_now(nullptr);
 }
 
 } // namespace

@@ -181,7 +181,7 @@ Error section_difference(const Context& context, RvaRange range) {
 Result<void> prove_site(const Context& context, const package::Replacement& function) {
     const isa::Site& site = function.site;
     const pe::Section* const section = context.snapshot.image().section_at(site.entry);
-    if (!section || (site.uses_pad() && !section->range.contains({site.pad, isa::Isa::kPadSize})))
+    if (!section || (site.uses_pad() && !section->range.contains(site.pad_range())))
         return fail(context.error(Code::site_unproved, "it lies outside the sections").in_function(function.name));
     const auto ahead = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(isa::Isa::kEntryContext, section->range.end() - site.entry.value));
@@ -189,7 +189,7 @@ Result<void> prove_site(const Context& context, const package::Replacement& func
     std::optional<Bytes> pad(std::in_place);
     if (site.uses_pad()) {
         const std::uint32_t behind = std::min(isa::Isa::kPadContext, site.pad - section->range.begin);
-        pad = restored_bytes(context, site.pad - behind, behind + isa::Isa::kPadSize);
+        pad = restored_bytes(context, site.pad - behind, behind + site.pad_size);
     }
     if (!entry || !pad)
         return fail(context.error(Code::site_unproved, "its bytes are not there").in_function(function.name));

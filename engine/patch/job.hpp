@@ -12,7 +12,7 @@ namespace suture::patch {
 
 /// Bytes of the target that an operation relies on.
 struct Expected {
-    enum class What : std::uint8_t { headers, function, provider };
+    enum class What : std::uint8_t { headers, function, site, provider };
     What what;
     Va at;
     Bytes bytes;
@@ -49,8 +49,14 @@ Result<void> place(target::Target& target, Job& job);
 /// freed. Errors: not_quiescent, those of the target.
 Result<void> take_out(target::Target& target, Job& job);
 
+enum class Extent : std::uint8_t {
+    all,
+    sites, ///< those that are still to be written, with all that they displace
+};
 /// What is expected is what is there. Errors: module_not_loaded, import_unavailable, identity_function_differs.
-Result<void> check_expected(target::Target& target, const Job& job);
+Result<void> check_expected(target::Target& target, const Job& job, Extent extent = Extent::all);
+/// From now on the remaining sites are expected to be written.
+void expect_sites(Job& job);
 
 /// Writes the remaining sites of all jobs, while the target is stopped; if it fails, none is written.
 Result<void> write_sites(target::Target& target, target::Stop& stop, std::span<Job> jobs);

@@ -20,7 +20,7 @@ constexpr std::size_t kMaxVersions = 4096;
 constexpr std::size_t kMaxSections = 96;
 // The longest site: 15 bytes of a last instruction that starts at byte 4.
 constexpr std::size_t kMaxEntryBytes = 32;
-constexpr std::size_t kMaxPadBytes = 5;
+constexpr std::size_t kMaxPadBytes = isa::Isa::kWidePadSize;
 constexpr std::size_t kMaxPages = 16;
 // One for each module that a process may be thought to have patched.
 constexpr std::size_t kMaxLedgers = 1024;
@@ -30,7 +30,7 @@ constexpr std::size_t kPartsReserved = 32;
 // The smaller of the two machines': Arm64's.
 constexpr std::size_t kRuntimeFunctionSize = 8;
 constexpr std::uint32_t kMagic = 0x474c'5553; // "SULG"
-constexpr std::uint32_t kFormat = 5;
+constexpr std::uint32_t kFormat = 6;
 
 class Writer {
   public:
@@ -148,7 +148,12 @@ LedgerFunction read_function(Reader& in) {
     function.entry_bytes = in.short_bytes(kMaxEntryBytes);
     function.pad_bytes = in.short_bytes(kMaxPadBytes);
     in.require(function.site.original_size() == function.entry_bytes.size());
-    in.require(function.pad_bytes.size() == (function.site.uses_pad() ? kMaxPadBytes : 0));
+    if (function.site.uses_pad()) {
+        function.site.pad_size = static_cast<std::uint32_t>(function.pad_bytes.size());
+        in.require(function.site.pad_size == isa::Isa::kPadSize || function.site.pad_size == isa::Isa::kWidePadSize);
+    } else {
+        in.require(function.pad_bytes.empty());
+    }
     return function;
 }
 

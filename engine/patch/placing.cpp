@@ -58,14 +58,29 @@ Result<std::vector<Expected>> expectations(target::Target& target, const Job& jo
     add(Expected::What::headers, {Rva{0}, std::min(job.snapshot->image().size_of_headers(), kPage)});
     for (const package::Replacement& function : job.package->manifest().functions)
         add(Expected::What::function, {function.baseline, function.baseline_size});
-    for (const SiteWrite& write : job.plan.sites)
-        expected.push_back({Expected::What::function, write.at, write.before, {}});
+    for (const SiteWrite& write : job.plan.sites) {
+        const LedgerFunction& function = job.plan.prepared.functions[write.function];
+        const bool at_entry = write.at == job.module.range.begin + function.site.entry.value;
+        expected.push_back({Expected::What::site, write.at, at_entry ? function.entry_bytes : write.before, {}});
+    }
     for (const target::Module& provider : job.providers) {
         SUTURE_TRY(Bytes header, target::read_bytes(target, provider.range.begin, kProviderBytes));
         expected.push_back({Expected::What::provider, provider.range.begin, std::move(header), provider.name});
     }
     return expected;
 }
+
+} // namespace
+
+void expect_sites(Job& job) {
+    std::vector<SiteWrite> written = job.plan.sites;
+    std::ranges::sort(written, {}, &SiteWrite::at);
+    for (Expected& expected : job.expected)
+        if (expected.what != Expected::What::provider)
+            add_sites(expected.at, expected.bytes, written);
+}
+
+namespace {
 
 /// Code that only functions run which this job gives a site, and what frees of it.
 std::vector<Forbidden> forbid_added(const Job& job) {
@@ -82,7 +97,7 @@ std::vector<Forbidden> forbid_added(const Job& job) {
         forbidden.push_back({{ledger.block.stub(slot), isa::Isa::kStubSize}, name});
         forbidden.push_back({{ledger.block.continuation(slot), isa::Isa::kContinuationSize}, name});
         if (site.uses_pad())
-            forbidden.push_back({{ledger.module_range.begin + site.pad.value, isa::Isa::kPadSize}, name});
+            forbidden.push_back({{ledger.module_range.begin + site.pad.value, site.pad_size}, name});
     }
     for (const LedgerVersion& version : ledger.versions)
         if (!job.before->version(version.sequence))

@@ -165,7 +165,7 @@ Result<void> check_sites_apart(const Ledger& ledger) {
     for (const LedgerFunction& function : ledger.functions) {
         taken.push_back({function.site.entry, function.site.original_size()});
         if (function.site.uses_pad())
-            taken.push_back({function.site.pad, isa::Isa::kPadSize});
+            taken.push_back(function.site.pad_range());
     }
     std::ranges::sort(taken);
     const auto twice = std::ranges::adjacent_find(taken, [](RvaRange a, RvaRange b) { return a.overlaps(b); });
@@ -231,8 +231,9 @@ Result<Bytes> continuation_bytes(const Ledger& ledger) {
 Result<std::vector<SiteWrite>> site_writes(const Ledger& ledger, std::size_t index) {
     const LedgerFunction& function = ledger.functions[index];
     const isa::Isa* isa = isa::isa_for(ledger.machine);
-    SUTURE_TRY(auto writes, isa->encode_site(function.site, ledger.module_range.begin,
-                                             ledger.block.stub(static_cast<std::uint32_t>(index + 1))));
+    const auto slot = static_cast<std::uint32_t>(index + 1);
+    SUTURE_TRY(auto writes, isa->encode_site(function.site, ledger.module_range.begin, ledger.block.stub(slot),
+                                             ledger.block.cell(slot)));
     std::vector<SiteWrite> result;
     for (isa::CodeWrite& write : writes) {
         const bool at_entry = write.at == function.site.entry;

@@ -45,6 +45,14 @@ class Lookup {
                (find(at) || find(at - 1));
     }
 
+    /// Of a word that may be a return address: a call may be the last instruction of a function that is still running.
+    const Forbidden* find_return(Va at) const {
+        if (const Forbidden* found = find(at))
+            return found;
+        const Forbidden* found = find(at - 1);
+        return found && found->rule == Forbidden::Rule::no_ip_no_return ? found : nullptr;
+    }
+
     const Forbidden* find(const Frame& frame) const {
         if (const Forbidden* found = find(frame.ip))
             return found;
@@ -154,7 +162,7 @@ class BusySearch::Examiner {
     }
 
     std::optional<Busy> suspect(const target::ThreadState& thread, const Walk& walk, Va address, Va slot) const {
-        const Forbidden* found = lookup_.find(address);
+        const Forbidden* found = lookup_.find_return(address);
         if (!found)
             return std::nullopt;
         auto result = busy(thread, found, Busy::How::found_in_scan, address, slot);

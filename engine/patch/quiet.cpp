@@ -84,7 +84,7 @@ void forbid_mapped(std::vector<Forbidden>& forbidden, const Ledger& ledger) {
             {version.image, fmt::format("the code of sequence {} of {}", version.sequence, ledger.module)});
     for (const LedgerFunction& function : ledger.functions)
         if (function.site.uses_pad())
-            forbidden.push_back({{address(ledger, function.site.pad), isa::Isa::kPadSize},
+            forbidden.push_back({{address(ledger, function.site.pad), function.site.pad_size},
                                  fmt::format("the pad at {}+0x{:x}", ledger.module, function.site.pad.value)});
 }
 

@@ -29,6 +29,7 @@ Error difference(target::Target& target, const Job& job, const Expected& expecte
         return Error(Code::import_unavailable, fmt::format("{} changed during the operation", expected.name));
     case Expected::What::headers:
     case Expected::What::function:
+    case Expected::What::site:
         break;
     }
     return Error(Code::identity_function_differs, "it changed during the operation")
@@ -63,13 +64,17 @@ Result<void> take_back(target::Target& target, std::span<Job* const> jobs) {
 
 } // namespace
 
-Result<void> check_expected(target::Target& target, const Job& job) {
+Result<void> check_expected(target::Target& target, const Job& job, Extent extent) {
+    std::vector<const Expected*> wanted;
     std::vector<VaRange> ranges;
     for (const Expected& expected : job.expected)
-        ranges.push_back({expected.at, expected.bytes.size()});
+        if (extent == Extent::all || expected.what == Expected::What::site) {
+            wanted.push_back(&expected);
+            ranges.push_back({expected.at, expected.bytes.size()});
+        }
     const auto found = read_all(target, ranges);
     for (std::size_t i = 0; i < ranges.size(); ++i) {
-        const Expected& expected = job.expected[i];
+        const Expected& expected = *wanted[i];
         if (found && (*found)[i] == expected.bytes)
             continue;
         if (!found) {

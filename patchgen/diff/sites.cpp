@@ -22,10 +22,18 @@ class Chooser {
         std::map<Rva, Result<isa::Site>> sites;
         for (const Function* function : functions)
             if (auto site = ask(*function, false); site && site->kind == isa::SiteKind::x64_padded)
-                take(sites, *function, std::move(site));
-        for (const Function* function : functions)
-            if (!sites.contains(function->range.begin))
-                take(sites, *function, ask(*function, true));
+                widen(*take(sites, *function, std::move(site)));
+        for (const Function* function : functions) {
+            if (sites.contains(function->range.begin))
+                continue;
+            auto site = ask(*function, true);
+            if (!site && narrow_around(sites, function->range.begin))
+                site = ask(*function, true);
+            take(sites, *function, std::move(site));
+        }
+        for (auto& [entry, site] : sites)
+            if (site && site->uses_pad())
+                widen(*site);
         return sites;
     }
 
@@ -57,13 +65,79 @@ class Chooser {
         return isa_.choose_site(question);
     }
 
-    void take(std::map<Rva, Result<isa::Site>>& sites, const Function& function, Result<isa::Site> site) {
+    Result<isa::Site>& take(std::map<Rva, Result<isa::Site>>& sites, const Function& function,
+                            Result<isa::Site> site) {
         const auto end = Rva{static_cast<std::uint32_t>(function.range.end())};
         if (site && site->uses_pad())
-            use({site->pad, isa::Isa::kPadSize});
+            use(site->pad_range());
         else if (site && site->kind == isa::SiteKind::x64_tail)
             use({end, site->entry_size - function.range.size});
-        sites.emplace(function.range.begin, std::move(site));
+        return sites.emplace(function.range.begin, std::move(site)).first->second;
+    }
+
+    /// Gives back what sites in reach of `entry` took in front of their pads; false if that is nothing.
+    bool narrow_around(std::map<Rva, Result<isa::Site>>& sites, Rva entry) {
+        bool some = false;
+        auto near = sites.lower_bound(Rva{entry.value - std::min(entry.value, kShortReach)});
+        for (; near != sites.end() && near->first.value <= entry.value + kShortReach; ++near) {
+            auto& site = near->second;
+            if (!site || site->kind != isa::SiteKind::x64_padded || site->pad_size != isa::Isa::kWidePadSize)
+                continue;
+            give_back({site->pad, 1});
+            site->pad = site->pad + 1;
+            site->pad_size = isa::Isa::kPadSize;
+            some = true;
+        }
+        return some;
+    }
+
+    void give_back(RvaRange bytes) {
+        const auto next = std::ranges::upper_bound(pads_, bytes.begin, {}, &RvaRange::begin);
+        if (next != pads_.begin() && std::prev(next)->end() == bytes.begin.value)
+            std::prev(next)->size += bytes.size;
+        else
+            pads_.insert(next, bytes);
+    }
+
+    /// Takes one byte more on either side of the pad, if one is free and the site holds with it.
+    void widen(isa::Site& site) {
+        if (site.pad_size == isa::Isa::kWidePadSize)
+            return;
+        for (const bool before : {true, false}) {
+            if (before && site.pad.value == 0)
+                continue;
+            isa::Site wide = site;
+            wide.pad_size = isa::Isa::kWidePadSize;
+            if (before)
+                wide.pad = Rva{site.pad.value - 1};
+            const RvaRange more{before ? wide.pad : site.pad + site.pad_size, 1};
+            if (!is_free(more) || !holds(wide))
+                continue;
+            use(more);
+            site = wide;
+            return;
+        }
+    }
+
+    bool is_free(RvaRange bytes) const {
+        const auto next = std::ranges::upper_bound(pads_, bytes.begin, {}, &RvaRange::begin);
+        return next != pads_.begin() && std::prev(next)->contains(bytes);
+    }
+
+    bool holds(const isa::Site& site) const {
+        const auto entry = bytes_around(site.entry, 0, isa::Isa::kEntryContext);
+        const auto pad = bytes_around(site.pad, isa::Isa::kPadContext, site.pad_size);
+        return entry && pad && isa_.prove_site(site, *entry, *pad);
+    }
+
+    /// As many as there are in the section, but all of `size` where something lies before.
+    std::optional<ByteView> bytes_around(Rva at, std::uint32_t before, std::uint32_t size) const {
+        const pe::Section* const section = program_.image().section_at(at);
+        if (!section)
+            return std::nullopt;
+        const std::uint32_t ahead = std::min(before, at - section->range.begin);
+        const auto bytes = program_.image().bytes_from(Rva{at.value - ahead});
+        return bytes ? bytes->slice(0, std::min<std::size_t>(bytes->size(), ahead + size)) : std::nullopt;
     }
 
     /// Takes bytes out of the pad that holds them; what is left on either side may serve another function.

@@ -30,7 +30,7 @@ Result<package::Replacement> replacement_of(const program::Program& baseline, co
     SUTURE_TRY(result.baseline_digest, pe::masked_digest(baseline.image(), old.range, masked));
     result.site = *function.site;
     const auto entry = baseline.image().bytes_at(old.range.begin, result.site.original_size());
-    const auto pad = result.site.uses_pad() ? baseline.image().bytes_at(result.site.pad, isa::Isa::kPadSize)
+    const auto pad = result.site.uses_pad() ? baseline.image().bytes_at(result.site.pad, result.site.pad_size)
                                             : std::optional(ByteView());
     if (!entry || !pad)
         return fail(Error(Code::site_unproved, "bytes of the site lie outside the image")

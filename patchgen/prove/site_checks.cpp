@@ -18,7 +18,7 @@ class Sites {
         for (const package::Replacement& function : manifest.functions) {
             mark({function.site.entry, function.site.original_size()});
             if (function.site.uses_pad())
-                mark({function.site.pad, isa::Isa::kPadSize});
+                mark(function.site.pad_range());
         }
     }
 
@@ -88,7 +88,7 @@ class SiteChecks {
             SUTURE_CHECK(check(function));
             changed.push_back({function.site.entry, function.site.original_size()});
             if (function.site.uses_pad())
-                changed.push_back({function.site.pad, isa::Isa::kPadSize});
+                changed.push_back(function.site.pad_range());
         }
         std::ranges::sort(changed);
         const auto shared = std::ranges::adjacent_find(changed, [](RvaRange a, RvaRange b) { return a.overlaps(b); });
@@ -122,7 +122,7 @@ class SiteChecks {
     Result<void> check(const package::Replacement& function) const {
         const isa::Site& site = function.site;
         const Bytes entry = bytes_around(site.entry, 0, isa::Isa::kEntryContext);
-        const Bytes pad = site.uses_pad() ? bytes_around(site.pad, isa::Isa::kPadContext, isa::Isa::kPadSize) : Bytes();
+        const Bytes pad = site.uses_pad() ? bytes_around(site.pad, isa::Isa::kPadContext, site.pad_size) : Bytes();
         if (auto proved = isa_.prove_site(site, entry, pad); !proved)
             return fail(Error(Code::proof_failed, "its redirect site does not hold")
                             .in_image(baseline_.path())
@@ -131,7 +131,7 @@ class SiteChecks {
                             .caused_by(std::move(proved).error()));
         const auto displaced = ByteView(entry).slice(0, site.displaced);
         if (!std::ranges::equal(function.entry_bytes, ByteView(entry).slice(0, site.original_size())->span()) ||
-            (site.uses_pad() && !std::ranges::equal(function.pad_bytes, std::span(pad).last(isa::Isa::kPadSize))))
+            (site.uses_pad() && !std::ranges::equal(function.pad_bytes, std::span(pad).last(site.pad_size))))
             return failed(function, "the original bytes of its redirect site are not the baseline's");
         // Somewhere above the module, as far as a block may lie.
         const Va base{0x1'8000'0000};
@@ -149,7 +149,7 @@ class SiteChecks {
         SUTURE_CHECK(check_unrelocated(function, own));
         if (!site.uses_pad())
             return {};
-        const RvaRange fill{site.pad, isa::Isa::kPadSize};
+        const RvaRange fill = site.pad_range();
         for (std::uint32_t i = 0; i < fill.size; ++i)
             if (baseline_.function_at(fill.begin + i))
                 return failed(function, fmt::format("its pad at 0x{:x} belongs to a function", fill.begin.value));

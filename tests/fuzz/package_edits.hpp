@@ -48,7 +48,10 @@ class PackageEdits {
         package::Replacement function;
         function.baseline = near_code();
         function.baseline_size = byte();
-        function.site.kind = isa::site_kind_from(byte() % 6).value_or(isa::SiteKind::x64_padded);
+        const std::uint8_t kind = byte();
+        function.site.kind = isa::site_kind_from(kind % 6).value_or(isa::SiteKind::x64_padded);
+        const bool wide = function.site.uses_pad() && kind >= 0x80;
+        function.site.pad_size = wide ? isa::Isa::kWidePadSize : isa::Isa::kPadSize;
         function.site.entry = function.baseline;
         function.site.entry_size = function.site.uses_pad() ? 2 : 5;
         function.site.displaced = byte() % 24;
@@ -80,7 +83,7 @@ class PackageEdits {
             return found ? found->copy() : Bytes{};
         };
         function.entry_bytes = bytes(function.baseline, function.site.original_size());
-        function.pad_bytes = function.site.uses_pad() ? bytes(function.site.pad, isa::Isa::kPadSize) : Bytes{};
+        function.pad_bytes = function.site.uses_pad() ? bytes(function.site.pad, function.site.pad_size) : Bytes{};
         function.baseline_digest =
             pe::masked_digest(image_, {function.baseline, function.baseline_size}, {}).value_or(Digest{});
     }

@@ -4,6 +4,8 @@
 # busy heartbeat service with clients connected.
 # After each: no wrong or lost reply, `suture status` tells the truth, `suture recover` succeeds, and once everything is
 # removed the process is what it was, to the byte.
+# So is an apply for two modules, on a process of its own: after `suture recover` both are patched, or none is. And the
+# helper of `suture run` is killed while it holds the program: it ends, or it was let go with everything in force.
 #
 #   tests/long/kills.sh [COUNT|all [OPERATION...]]    COUNT of them, evenly spread (default 150); all: every one
 # Environment: as for the scenarios.
@@ -13,6 +15,7 @@ set -o pipefail
 share=${1:-150}
 [ $# -eq 0 ] || shift
 operations=${*:-apply unchecked later rollback remove recover}
+extra=${*:-several run}
 # What only reads is left out: to die before it is to die before what follows.
 calls=ptrace,process_vm_writev,pwrite64,waitid,memfd_create,write,fcntl,bind,clone,clone3,kill,tgkill
 options="--timeout 60 --quiet"
@@ -100,21 +103,108 @@ places() {
   sed -n 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/p' trace | awk '{ print $1, ++count[$1] }'
 }
 
+# Takes both modules out again.
+remove_both() {
+  for module in early.exe early.dll; do
+    code=0; suture remove --pid "$pid" --module "$module" $options >>log 2>&1 || code=$?
+    [ "$code" = 0 ] || [ "$code" = 3 ] || fail "remove $module: exit code $code"
+  done
+}
+make_early() {
+  early=$SUTURE_SCENARIO_PROGRAMS/early
+  for file in early.exe early.dll; do
+    expect 0 patchgen create "$early/baseline/$file" "$early/updated/$file" -o "package-$file"
+  done
+}
+kill_several() {
+  of_this=0
+  : >waits
+  "$SUTURE_WINE" "$early/baseline/early.exe" wait >waits 2>/dev/null </dev/null &
+  pid=$!; pids="$pids $pid"
+  wait_for 60 grep -q 'wait 1' waits || fail "the program does not start"
+  quietly suture apply package-early.exe package-early.dll --pid "$pid" --allow-unsigned $options
+  remove_both
+  digest >before-early
+  both="suture apply package-early.exe package-early.dll --pid $pid --allow-unsigned $options"
+  # shellcheck disable=SC2086
+  strace -f -qq -o trace -e trace=$calls $both >>log 2>&1 || fail "an apply for two modules fails"
+  remove_both
+  sed -n 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/p' trace | awk '{ print $1, ++count[$1] }' >places.several
+  many=$(wc -l <places.several)
+  step=1
+  [ "$share" = all ] || step=$(((many * 6 + share - 1) / share))
+  turn=0
+  while read -r call n; do
+    turn=$((turn + 1))
+    [ $((turn % step)) = 0 ] || continue
+    # shellcheck disable=SC2086
+    if killed_at "$call:when=$n" $both; then kills=$((kills + 1)) of_this=$((of_this + 1)); fi
+    kill -0 "$pid" 2>/dev/null || fail "$call $n: the program ended"
+    state=0; suture status --pid "$pid" --quiet >>log 2>&1 || state=$?
+    code=0; suture recover --pid "$pid" $options >>log 2>&1 || code=$?
+    case $state/$code in 0/3 | 8/0) ;; *) fail "$call $n: status ended with $state, recover with $code" ;; esac
+    quietly suture status --pid "$pid" --json both.json --quiet
+    case $(sed -n 's/.*"active": \([0-9]*\).*/\1/p' both.json | tr -d '\n') in
+      '' | 0 | 00 | 11) ;;
+      *) fail "$call $n: not both or none: $(cat both.json)" ;;
+    esac
+    remove_both
+    expect_digest before-early "several, $call $n"
+  done <places.several
+  echo "several: killed $of_this times of $many calls"
+}
+tracer_of() { sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$1/status" 2>/dev/null || :; }
+is_held() { case $(tracer_of "$1") in '' | 0) return 1 ;; esac; }
+has_ended() { case $(sed -n 's/^State:[^A-Z]*\([A-Z]\).*/\1/p' "/proc/$1/status" 2>/dev/null) in Z | '') ;; *) return 1 ;; esac; }
+has_settled() { has_ended "$1" || grep -q 'wait 1' waits; }
+kill_run() {
+  of_this=0 let_go=0
+  PATH="$PATH:$(dirname "$SUTURE_WINE")"
+  rounds=60
+  [ "$share" = all ] || rounds=$((share / 15))
+  round=0
+  while [ "$round" -lt "$rounds" ]; do
+    : >waits
+    suture run package-early.exe package-early.dll --allow-unsigned -- "$early/baseline/early.exe" wait \
+      >waits 2>/dev/null </dev/null &
+    pid=$!; pids="$pids $pid"
+    wait_for 60 is_held "$pid" || fail "nobody holds the program"
+    # Over all of the time for which it is held, a second or so.
+    sleep "$(awk -v i="$round" -v n="$rounds" 'BEGIN { print i / n }')"
+    ! is_held "$pid" || kill -9 "$(tracer_of "$pid")" 2>/dev/null || :
+    wait_for 60 has_settled "$pid" || fail "the program neither ends nor starts"
+    if has_ended "$pid"; then
+      [ ! -s waits ] || fail "the program ran: $(cat waits)"
+      kills=$((kills + 1)) of_this=$((of_this + 1))
+    else
+      ! grep -qxE 'dll 3|callback 1|main 1' waits || fail "it ran old code: $(cat waits)"
+      quietly suture status --pid "$pid" --quiet
+      kill -9 "$pid"
+      let_go=$((let_go + 1))
+    fi
+    round=$((round + 1))
+  done
+  echo "run: killed $of_this times while it held the program, $let_go times it had let go"
+}
+
 started=$(date +%s)
 kills=0 intact=0 recovered=0 unkilled=0
 # A first look at how many calls there are; the last third of an apply leaves something behind.
 deadly=$(($(places apply | grep -c '^ptrace ') * 6 / 10))
 remove_all
 for operation in $operations; do
+  case $operation in several | run) continue ;; esac
   arrange "$operation"
   places "$operation" >"places.$operation"
   remove_all
 done
+: >places.none
 total=$(cat places.* | wc -l)
 step=1
 [ "$share" = all ] || step=$(((total + share - 1) / share))
 turn=0
 for operation in $operations; do
+  case $operation in several | run) continue ;; esac
   of_this=0
   while read -r call n; do
     turn=$((turn + 1))
@@ -134,6 +224,10 @@ done
 wait "$load" || fail "a client saw a wrong reply or lost its connection: $(cat load.json)"
 for kind in old_replies new_replies; do
   grep -q "\"$kind\": *[1-9]" load.json || fail "no $kind: $(cat load.json)"
+done
+make_early
+for operation in $extra; do
+  case $operation in several | run) "kill_$operation" ;; esac
 done
 echo "kills: $kills ($recovered left something to recover, $intact nothing), $unkilled came to their end," \
   "$(($(date +%s) - started)) s; clients: $(cat load.json)"

@@ -20,7 +20,7 @@ Result<void> Arm64Isa::prove_site(const Site& site, ByteView entry_bytes, ByteVi
     return arm64::prove_site(site, entry_bytes);
 }
 
-Result<std::vector<CodeWrite>> Arm64Isa::encode_site(const Site& site, Va module_base, Va stub) const {
+Result<std::vector<CodeWrite>> Arm64Isa::encode_site(const Site& site, Va module_base, Va stub, Va /*cell*/) const {
     return arm64::encode_site(site, module_base, stub);
 }
 

@@ -43,13 +43,18 @@ Bytes far_jump(Va to) {
     return out;
 }
 
-Result<Bytes> stub(Va at, Va cell) {
-    const auto distance = distance32(at + 6, cell);
+Result<Bytes> jump_through(Va at, Va cell) {
+    const auto distance = distance32(at + Isa::kWidePadSize, cell);
     if (!distance)
         return fail(Code::branch_out_of_reach,
-                    fmt::format("a stub at {:#x} with its cell at {:#x}", at.value, cell.value));
+                    fmt::format("a jump at {:#x} through the cell at {:#x}", at.value, cell.value));
     Bytes out{0xff, 0x25};
     put32(out, *distance);
+    return out;
+}
+
+Result<Bytes> stub(Va at, Va cell) {
+    SUTURE_TRY(Bytes out, jump_through(at, cell));
     out.resize(Isa::kStubSize, 0xcc);
     return out;
 }

@@ -25,7 +25,9 @@ std::optional<std::uint32_t> distance32(Va from, Va to);
 Result<Bytes> near_jump(Va at, Va to);
 /// `jmp [rip+0]` and an 8-byte literal: to anywhere, changes no register.
 Bytes far_jump(Va to);
-/// `jmp [rip+disp32]` through the pointer at `cell`, kStubSize bytes. Error: branch_out_of_reach.
+/// `jmp [rip+disp32]` at `at` through the pointer at `cell`, 6 bytes. Error: branch_out_of_reach.
+Result<Bytes> jump_through(Va at, Va cell);
+/// The same with traps behind it, kStubSize bytes. Error: branch_out_of_reach.
 Result<Bytes> stub(Va at, Va cell);
 /// See Isa::jump_at().
 std::optional<Isa::Jump> jump_at(ByteView code, Va at);

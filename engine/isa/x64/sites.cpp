@@ -123,14 +123,16 @@ Result<void> prove_first_instruction(const Site& site, ByteView entry_bytes) {
 }
 
 Result<void> prove_pad(const Site& site, ByteView pad_bytes) {
-    const bool adjoins = site.pad + kNearJumpSize == site.entry;
+    if (site.pad_size != Isa::kPadSize && site.pad_size != Isa::kWidePadSize)
+        return unproved(fmt::format("a pad of {} bytes", site.pad_size));
+    const bool adjoins = site.pad + site.pad_size == site.entry;
     if (adjoins != (site.kind == SiteKind::x64_padded))
         return unproved(fmt::format("the pad at {:#x} is not where the kind has it", site.pad.value));
     if (!short_distance(site.entry, site.pad.value))
         return unproved(fmt::format("the pad at {:#x} is beyond a short jump", site.pad.value));
-    if (RvaRange{site.pad, kNearJumpSize}.overlaps({site.entry, site.displaced}))
+    if (site.pad_range().overlaps({site.entry, site.displaced}))
         return unproved("the pad overlaps the function's entry");
-    if (!ends_with_fill(pad_bytes, kNearJumpSize))
+    if (!ends_with_fill(pad_bytes, site.pad_size))
         return unproved(fmt::format("the pad at {:#x} holds something else than fill", site.pad.value));
     return {};
 }
@@ -198,10 +200,12 @@ Result<void> prove_site(const Site& site, ByteView entry_bytes, ByteView pad_byt
     return check_movable(*displaced);
 }
 
-Result<std::vector<CodeWrite>> encode_site(const Site& site, Va module_base, Va stub) {
+Result<std::vector<CodeWrite>> encode_site(const Site& site, Va module_base, Va stub, Va cell) {
     std::vector<CodeWrite> writes;
     const Rva branch_at = site.uses_pad() ? site.pad : site.entry;
-    SUTURE_TRY(Bytes branch, near_jump(module_base + branch_at.value, stub));
+    const Va at = module_base + branch_at.value;
+    const bool wide = site.uses_pad() && site.pad_size == Isa::kWidePadSize;
+    SUTURE_TRY(Bytes branch, wide ? jump_through(at, cell) : near_jump(at, stub));
     writes.push_back({branch_at, std::move(branch)});
     if (!site.uses_pad())
         return writes;

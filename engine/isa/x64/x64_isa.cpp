@@ -22,8 +22,8 @@ Result<void> X64Isa::prove_site(const Site& site, ByteView entry_bytes, ByteView
     return x64::prove_site(site, entry_bytes, pad_bytes);
 }
 
-Result<std::vector<CodeWrite>> X64Isa::encode_site(const Site& site, Va module_base, Va stub) const {
-    return x64::encode_site(site, module_base, stub);
+Result<std::vector<CodeWrite>> X64Isa::encode_site(const Site& site, Va module_base, Va stub, Va cell) const {
+    return x64::encode_site(site, module_base, stub, cell);
 }
 
 Result<Bytes> X64Isa::encode_stub(Va stub, Va cell) const {

@@ -11,7 +11,7 @@ class X64Isa final : public Isa {
     std::uint64_t reach() const override;
     Result<Site> choose_site(const SiteQuestion& question) const override;
     Result<void> prove_site(const Site& site, ByteView entry_bytes, ByteView pad_bytes) const override;
-    Result<std::vector<CodeWrite>> encode_site(const Site& site, Va module_base, Va stub) const override;
+    Result<std::vector<CodeWrite>> encode_site(const Site& site, Va module_base, Va stub, Va cell) const override;
     Result<Bytes> encode_stub(Va stub, Va cell) const override;
     Result<Bytes> encode_continuation(ByteView displaced, Va entry, Va at) const override;
     bool is_no_op(ByteView displaced) const override;

@@ -31,6 +31,12 @@ TEST(ManifestRules, TakeWhatIsAtTheirLimits) {
         {"an instruction of 15 bytes",
          [](Manifest& m) { set_site(m.functions[0], isa::SiteKind::x64_padded, 15, m.functions[0].site.pad); }},
         {"no globals", [](Manifest& m) { m.globals.clear(); }},
+        {"a pad of 6 bytes",
+         [](Manifest& m) {
+             m.functions[0].site.pad = m.functions[0].site.pad - 1;
+             m.functions[0].site.pad_size = 6;
+             m.functions[0].pad_bytes.assign(6, 0xcc);
+         }},
     };
     for (const Case& c : cases) {
         Manifest manifest = everything().manifest;
@@ -57,6 +63,13 @@ TEST(ManifestRules, RefuseWhatBreaksThem) {
         {"pdb_age: without a PDB", [](Manifest& m) { m.baseline.has_pdb = false, m.baseline.pdb_guid = {}; }},
         {"sequence: 0", [](Manifest& m) { m.sequence = m.min_sequence = 0; }},
         {"min_sequence: equal to sequence", [](Manifest& m) { m.min_sequence = m.sequence; }},
+        {"pad: 6 bytes of which 5 are given", [](Manifest& m) { m.functions[0].site.pad_size = 6; }},
+        {"pad: 4 bytes",
+         [](Manifest& m) {
+             m.functions[0].site.pad_size = 4;
+             m.functions[0].pad_bytes.assign(4, 0xcc);
+         }},
+        {"pad: a size where the kind has none", [](Manifest& m) { m.functions[2].site.pad_size = 6; }},
         // the baseline's sections
         {"sections: too many", [](Manifest& m) { m.sections.resize(kMaxSections + 1); }},
         {"sections: an empty one", [](Manifest& m) { m.sections[1].range.size = 0; }},

@@ -37,6 +37,13 @@ Replacement function_at(std::string name, Rva baseline, std::uint32_t size, Rva 
     return function;
 }
 
+/// The pad has room for a jump through the cell.
+void widen(Replacement& function, Rva pad) {
+    function.site.pad = pad;
+    function.site.pad_size = isa::Isa::kWidePadSize;
+    function.pad_bytes.assign(function.site.pad_size, 0xcc);
+}
+
 std::uint32_t next_page(std::uint32_t rva) {
     return (rva + kPageSize - 1) / kPageSize * kPageSize;
 }
@@ -217,9 +224,13 @@ Contents random_contents(std::mt19937_64& random) {
         switch (below(4)) {
         case 0:
             set_site(function, isa::SiteKind::x64_padded, 2 + below(14), at - 5u);
+            if (below(2) != 0)
+                widen(function, at - 6u);
             break;
         case 1:
             set_site(function, isa::SiteKind::x64_cave, 2 + below(14), at + 100u);
+            if (below(2) != 0)
+                widen(function, at + 100u);
             break;
         case 2:
             set_site(function, isa::SiteKind::x64_prologue, 5 + below(15));

@@ -22,7 +22,7 @@ Ledger sample() {
     ledger.functions = {
         {{isa::SiteKind::x64_padded, Rva{0x1010}, 2, Rva{0x100b}, 5}, 6, {0xb8, 1, 0, 0, 0}, Bytes(5, 0xcc)},
         {{isa::SiteKind::x64_prologue, Rva{0x1020}, 5, {}, 6}, 16, {0x53, 0x55, 0x48, 0x83, 0xec, 0x20}, {}},
-        {{isa::SiteKind::x64_padded, Rva{0x1050}, 2, Rva{0x104b}, 2}, 6, {0x66, 0x90}, Bytes(5, 0xcc)}};
+        {{isa::SiteKind::x64_padded, Rva{0x1050}, 2, Rva{0x104a}, 2, 6}, 6, {0x66, 0x90}, Bytes(6, 0xcc)}};
     ledger.versions = {
         {1, "one", digest_of(Bytes{2}), {Va{0x7ff6'0020'0000}, 0x3000}, {}, {}, {Va{0x7ff6'0020'1000}, {}, {}}},
         {2,

@@ -61,7 +61,7 @@ class PatchedWorld : public testing::Test {
         function.site = site;
         function.entry_bytes = image.bytes_at(baseline, site.original_size())->copy();
         if (site.uses_pad())
-            function.pad_bytes = image.bytes_at(site.pad, isa::Isa::kPadSize)->copy();
+            function.pad_bytes = image.bytes_at(site.pad, site.pad_size)->copy();
         function.patch = patch;
         function.patch_size = 6;
         return function;

@@ -141,6 +141,12 @@ TEST_F(Quiescence, SearchesTheRestOfAStackThatItCouldNotWalk) {
     write(stale_, other_.value);
     expect_busy(function(other_, 2), How::found_in_scan, other_);
     EXPECT_TRUE(busy({function(other_, 2, Rule::no_ip_inside)}).empty());
+    // What a function's last call returns to lies behind it. Behind a site a thread may go on.
+    write(stale_, other_.value + 2);
+    expect_busy(function(other_, 2), How::found_in_scan, other_ + 2);
+    EXPECT_TRUE(busy({function(other_, 2, Rule::no_ip_inside)}).empty());
+    write(stale_, other_.value + 3);
+    EXPECT_TRUE(busy({function(other_, 2)}).empty());
 }
 
 TEST_F(Quiescence, SearchesOnlyWhatNoFrameAccountsFor) {

@@ -56,6 +56,28 @@ TEST_F(TransactionTest, ApplyRedirectsEveryFunctionAndNothingElse) {
     EXPECT_EQ(report->attempts, 1u);
 }
 
+TEST_F(TransactionTest, APadOfSixBytesJumpsThroughItsCellAndMakesRoomAgain) {
+    const Bytes before = module_bytes();
+    package::Contents wide = contents(1);
+    const isa::Site site{isa::SiteKind::x64_padded, kPadded, 2, kPadded - 6, 5, 6};
+    wide.manifest.functions.front() = replacement(kPadded, 6, site, package::kFirstSection);
+    ASSERT_TRUE(apply_file(write(wide)));
+    expect_version(1);
+    expect_intact(1);
+    const Va pad = kBase + site.pad.value;
+    EXPECT_EQ(target_.peek(pad + 6, 2), (Bytes{0xeb, 0xf8}));
+    const auto jump = isa::isa_for(Machine::x64)->jump_at(target_.peek(pad, 6), pad);
+    ASSERT_TRUE(jump);
+    EXPECT_TRUE(jump->indirect) << "no stub is needed on the way";
+    const auto ledgers = find_ledgers(target_);
+    ASSERT_TRUE(ledgers);
+    EXPECT_EQ(jump->to, ledgers->front().block.cell(1));
+    ASSERT_TRUE(rollback(target_, "app.dll", std::nullopt, {}));
+    expect_baseline_behaviour();
+    ASSERT_TRUE(remove(target_, "app.dll", {}));
+    EXPECT_EQ(module_bytes(), before);
+}
+
 TEST_F(TransactionTest, FixupsLeadIntoTheModuleWhereItIsLoaded) {
     ASSERT_TRUE(apply_sequence(1));
     const Va caller = call(kPadded) + 0x20;
@@ -473,6 +495,37 @@ TEST_F(TransactionTest, WithoutConsistencyOnlyTheBytesOfTheSiteMatter) {
     ASSERT_TRUE(remove(target_, "app.dll", {}));
     thread_at(kBase + kPrologue.value + 1, 1'000'000); // amid them
     EXPECT_EQ(error_of(apply_file(write(contents(1)), options)).code(), Code::not_quiescent);
+}
+
+TEST_F(RefusalTest, WithoutConsistencyWhatChangesBesideASiteIsSeenBehindTheStop) {
+    Options options;
+    options.consistency = Consistency::none;
+    target_.threads = [&](unsigned stop) {
+        if (stop == 1)
+            target_.poke(kBase + kPrologue.value + 6, Bytes{0x07});
+        return std::vector<target::ThreadState>{};
+    };
+    const auto result = apply_file(write(contents(1)), options);
+    EXPECT_EQ(text_of(error_of(result).code()), text_of(Code::identity_function_differs));
+    EXPECT_EQ(called_code(kPadded, 5), kOldPadded);
+    EXPECT_EQ(target_.peek(kBase + kPrologue.value, 5), kOldPrologue) << "the site is taken back";
+    EXPECT_TRUE(status(target_)->empty());
+}
+
+TEST_F(RefusalTest, WithoutConsistencyASiteThatChangedIsNotWritten) {
+    Options options;
+    options.consistency = Consistency::none;
+    target_.threads = [&](unsigned stop) {
+        if (stop == 1)
+            target_.poke(kBase + kPrologue.value + 4, Bytes{0x07});
+        return std::vector<target::ThreadState>{};
+    };
+    package::Contents one = contents(1);
+    one.manifest.functions.erase(one.manifest.functions.begin());
+    const auto result = apply_file(write(one), options);
+    EXPECT_EQ(text_of(error_of(result).code()), text_of(Code::identity_function_differs));
+    EXPECT_EQ(target_.peek(kBase + kPrologue.value, 5), (Bytes{0x53, 0x48, 0x83, 0xec, 0x07}));
+    EXPECT_TRUE(status(target_)->empty());
 }
 
 TEST_F(TransactionTest, WithoutConsistencyNothingIsStoppedThatNeedNotBe) {

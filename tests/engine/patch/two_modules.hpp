@@ -155,7 +155,7 @@ class PatchedModule {
         function.site = site;
         function.entry_bytes = image.bytes_at(baseline, site.original_size())->copy();
         if (site.uses_pad())
-            function.pad_bytes = image.bytes_at(site.pad, isa::Isa::kPadSize)->copy();
+            function.pad_bytes = image.bytes_at(site.pad, site.pad_size)->copy();
         function.patch = package::kFirstSection + code;
         function.patch_size = 6;
         return function;

@@ -89,6 +89,7 @@ TEST(Compare, ReplacesAFunctionWhoseCodeDiffersAndNotItsCallers) {
     const EmittedFunction& emitted = compared.set.functions[0];
     ASSERT_TRUE(emitted.site);
     EXPECT_EQ(emitted.site->kind, isa::SiteKind::x64_padded);
+    EXPECT_EQ(emitted.site->pad_size, isa::Isa::kWidePadSize) << "16 bytes of fill lie before it";
     EXPECT_EQ(emitted.destinations, std::vector<Destination>{ToBaseline{baseline.at("hello")}});
     EXPECT_THAT(compared.set.data, IsEmpty());
     EXPECT_EQ(compared.set.changes[0].why, "code differs at +0x1");

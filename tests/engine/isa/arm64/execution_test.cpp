@@ -164,7 +164,7 @@ TEST(Arm64Execution, ASiteLeadsThroughItsStubToWhatTheCellHolds) {
     const Va stub = kBlock + 0x8, cell = kBlock + 0x1008;
     const Va replacement = kModule + 0x123450;
     Emulator machine;
-    const auto writes = isa.encode_site(site, kModule, stub);
+    const auto writes = isa.encode_site(site, kModule, stub, cell);
     ASSERT_TRUE(writes);
     machine.write(kEntry, writes->front().bytes);
     machine.write(stub, *isa.encode_stub(stub, cell));

@@ -76,7 +76,7 @@ TEST(Arm64Sites, AreWrittenAsOneBranch) {
     const Va base{0x180000000};
     for (const std::uint64_t distance :
          {std::uint64_t{0x1000000}, std::uint64_t{0x7fffffc}, 0 - std::uint64_t{0x8000000}}) {
-        const auto writes = isa().encode_site(kSite, base, base + kSite.entry.value + distance);
+        const auto writes = isa().encode_site(kSite, base, base + kSite.entry.value + distance, base);
         ASSERT_TRUE(writes);
         ASSERT_EQ(writes->size(), 1u);
         EXPECT_EQ(writes->front().at, kSite.entry);
@@ -85,10 +85,10 @@ TEST(Arm64Sites, AreWrittenAsOneBranch) {
         ASSERT_TRUE(jump);
         EXPECT_EQ(jump->to, base + kSite.entry.value + distance);
     }
-    const auto far = isa().encode_site(kSite, base, base + kSite.entry.value + 0x8000000);
+    const auto far = isa().encode_site(kSite, base, base + kSite.entry.value + 0x8000000, base);
     ASSERT_FALSE(far);
     EXPECT_EQ(far.error().code(), Code::branch_out_of_reach);
-    EXPECT_FALSE(isa().encode_site(kSite, base, base + 0x1000002));
+    EXPECT_FALSE(isa().encode_site(kSite, base, base + 0x1000002, base));
 }
 
 TEST(Arm64Isa, KnowsNoOpsFillAndLengths) {

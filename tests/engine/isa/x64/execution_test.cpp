@@ -14,20 +14,20 @@
         "\n" #name "_end:\n" after "\n" #name "_after:\n" rest "\n" #name "_stop:\n.att_syntax\n.popsection\n");       \
     extern "C" const std::uint8_t name##_begin[], name##_entry[], name##_end[], name##_after[], name##_stop[]
 
-#define INT3_5 ".fill 5, 1, 0xcc"
+#define INT3_6 ".fill 6, 1, 0xcc"
 #define NOP_10 ".byte 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0"
 
-BLOB(padded_nop, INT3_5, ".byte 0x66, 0x90; lea rax, [rdi+1]; ret", "", "");
+BLOB(padded_nop, INT3_6, ".byte 0x66, 0x90; lea rax, [rdi+1]; ret", "", "");
 BLOB(padded_mov, NOP_10, "mov rax, rdi; add rax, 3; ret", "", "");
-BLOB(padded_endbr, INT3_5, "endbr64; lea rax, [rdi+2]; ret", "", "");
-BLOB(padded_load, INT3_5, "mov rax, [rip+1f]; add rax, rdi; ret", "", "1: .quad 1234567");
-BLOB(padded_compare, INT3_5, "cmp dword ptr [rip+1f], 42; sete al; movzx eax, al; ret", "", "1: .long 42");
-BLOB(padded_own_address, INT3_5, "0: lea rax, [rip+0b]; ret", "", "");
-BLOB(padded_short_jump, INT3_5, "jmp 1f; ud2; 1: mov rax, rdi; ret", "", "");
-BLOB(padded_call, INT3_5, "call 1f; add rax, rdi; ret", "", "1: mov rax, [rsp]; ret");
-BLOB(padded_call_slot, INT3_5, "call [rip+1f]; add rax, rdi; ret", "", "1: .quad 0");
-BLOB(padded_call_register, INT3_5, "call rsi; add rax, rdi; ret", "", "");
-BLOB(padded_jump_slot, INT3_5, "jmp [rip+1f]", "", "1: .quad 0");
+BLOB(padded_endbr, INT3_6, "endbr64; lea rax, [rdi+2]; ret", "", "");
+BLOB(padded_load, INT3_6, "mov rax, [rip+1f]; add rax, rdi; ret", "", "1: .quad 1234567");
+BLOB(padded_compare, INT3_6, "cmp dword ptr [rip+1f], 42; sete al; movzx eax, al; ret", "", "1: .long 42");
+BLOB(padded_own_address, INT3_6, "0: lea rax, [rip+0b]; ret", "", "");
+BLOB(padded_short_jump, INT3_6, "jmp 1f; ud2; 1: mov rax, rdi; ret", "", "");
+BLOB(padded_call, INT3_6, "call 1f; add rax, rdi; ret", "", "1: mov rax, [rsp]; ret");
+BLOB(padded_call_slot, INT3_6, "call [rip+1f]; add rax, rdi; ret", "", "1: .quad 0");
+BLOB(padded_call_register, INT3_6, "call rsi; add rax, rdi; ret", "", "");
+BLOB(padded_jump_slot, INT3_6, "jmp [rip+1f]", "", "1: .quad 0");
 BLOB(cave_behind, "", "mov rax, rdi; add rax, 4; ret", NOP_10, "");
 BLOB(prologue_push, "", "push rbp; mov rbp, rsp; push rbx; mov rbx, rdi; lea rax, [rbx+rbx]; pop rbx; pop rbp; ret", "",
      "");
@@ -187,7 +187,7 @@ void point_cell_at(const Space& space, std::uint64_t to) {
     space.executable();
 }
 
-void redirect_and_run(const Case& c, const Space& space) {
+void redirect_and_run(const Case& c, const Space& space, bool wide) {
     const Isa& isa = *isa_for(Machine::x64);
     Bytes module(Space::kModuleSize, 0xf4);
     std::copy(c.bytes.begin(), c.bytes.end(), module.begin() + Space::kFunctionAt);
@@ -203,7 +203,7 @@ void redirect_and_run(const Case& c, const Space& space) {
     const ByteView view(module);
     const ByteView behind = *view.slice(Space::kFunctionAt + c.end, c.after - c.end);
     const SiteQuestion::Pad cave{entry + (c.end - c.entry), behind};
-    const auto site =
+    auto site =
         isa.choose_site({entry,
                          c.end - c.entry,
                          *view.slice(entry.value, c.end - c.entry),
@@ -213,9 +213,14 @@ void redirect_and_run(const Case& c, const Space& space) {
                          c.kind == SiteKind::x64_cave ? std::span(&cave, 1) : std::span<SiteQuestion::Pad>()});
     ASSERT_TRUE(site) << site.error().message();
     EXPECT_EQ(site->kind, c.kind);
-    const auto proved =
-        isa.prove_site(*site, *view.slice(entry.value, Isa::kEntryContext),
-                       site->uses_pad() ? *view.slice(site->pad.value - Isa::kPadContext, 15) : ByteView());
+    if (wide) {
+        site->pad_size = Isa::kWidePadSize;
+        site->pad = site->pad - 1;
+    }
+    const auto proved = isa.prove_site(
+        *site, *view.slice(entry.value, Isa::kEntryContext),
+        site->uses_pad() ? *view.slice(site->pad.value - Isa::kPadContext, Isa::kPadContext + site->pad_size)
+                         : ByteView());
     ASSERT_TRUE(proved) << proved.error().message();
 
     const Va function = space.base() + entry.value;
@@ -225,7 +230,7 @@ void redirect_and_run(const Case& c, const Space& space) {
     ASSERT_TRUE(continuation) << continuation.error().message();
     const auto stub = isa.encode_stub(space.stub(), space.cell());
     ASSERT_TRUE(stub);
-    const auto writes = isa.encode_site(*site, space.base(), space.stub());
+    const auto writes = isa.encode_site(*site, space.base(), space.stub(), space.cell());
     ASSERT_TRUE(writes) << writes.error().message();
 
     space.writable();
@@ -253,7 +258,9 @@ TEST(Execution, RedirectedFunctionsDoWhatTheyDidBefore) {
             GTEST_SKIP() << "no 2 GiB of address space";
         for (const Case& c : cases()) {
             SCOPED_TRACE(c.name);
-            redirect_and_run(c, space);
+            redirect_and_run(c, space, false);
+            if (c.kind == SiteKind::x64_padded || c.kind == SiteKind::x64_cave)
+                redirect_and_run(c, space, true);
         }
     }
 }

@@ -255,7 +255,7 @@ class RealImage {
 
         const std::uint64_t span = isa.reach();
         const Va place = kBase + function.begin.value - span + random() % (2 * span);
-        const auto writes = isa.encode_site(*site, kBase, place);
+        const auto writes = isa.encode_site(*site, kBase, place, place);
         ASSERT_TRUE(writes) << writes.error().message();
         EXPECT_EQ(destination(code_, code_at_, *site, *writes), place);
 

@@ -11,6 +11,7 @@ namespace {
 constexpr Rva kEntry{0x1000};
 constexpr Va kBase{0x1'8000'0000};
 constexpr Va kStub{0x1'9000'0000};
+constexpr Va kCell = kStub + 0x1008;
 
 /// A function and its neighbourhood, as hexadecimal text.
 struct Function {
@@ -42,6 +43,12 @@ Site padded(std::uint32_t displaced) {
 }
 Site cave(std::uint32_t pad, std::uint32_t displaced) {
     return {SiteKind::x64_cave, kEntry, 2, Rva{pad}, displaced};
+}
+Site padded_wide(std::uint32_t displaced) {
+    return {SiteKind::x64_padded, kEntry, 2, kEntry - 6, displaced, 6};
+}
+Site cave_wide(std::uint32_t pad, std::uint32_t displaced) {
+    return {SiteKind::x64_cave, kEntry, 2, Rva{pad}, displaced, 6};
 }
 Site prologue(std::uint32_t displaced) {
     return {SiteKind::x64_prologue, kEntry, 5, {}, displaced};
@@ -151,6 +158,10 @@ TEST(ProveSite, AcceptsWhatTheKindRequires) {
         {cave(0x1015, 3), "48 89 e5 c3", kNop10},
         {cave(0x1081, 3), "48 89 e5 c3", kCc},
         {cave(0xf82, 3), "48 89 e5 c3", kCc},
+        {padded_wide(3), "48 89 e5", "cc cc cc cc cc cc"},
+        {padded_wide(3), "48 89 e5", "c3 66 0f 1f 44 00 00"},
+        {padded_wide(4), "48 83 ec 28", "c3 48 89 e5 c3 66 2e 0f 1f 84 00 00 00 00 00"},
+        {cave_wide(0x1014, 3), "48 89 e5 c3", kNop10},
         {prologue(5), "55 48 89 e5 53 c3", ""},
         {prologue(6), "48 83 ec 28 31 c0", ""},
         {tail(1), "c3 cc cc cc cc", ""},
@@ -175,6 +186,15 @@ TEST(ProveSite, RefusesWhatDiffersFromTheKind) {
         {padded(3), "48 89 e5", "00 00 00 00 00", "something else than fill"},
         {padded(3), "48 89 e5", "e9 00 00 00 00", "something else than fill"}, // someone was here before
         {padded(3), "48 89 e5", "", "something else than fill"},
+        {padded_wide(3), "48 89 e5", "c3 cc cc cc cc cc", "something else than fill"},
+        {padded_wide(3), "48 89 e5", kCc, "something else than fill"},
+        {changed(padded_wide(3), [](Site& s) { s.pad = Rva{0xffb}; }), "48 89 e5", "cc cc cc cc cc cc",
+         "not where the kind has it"},
+        {changed(padded(3), [](Site& s) { s.pad_size = 4; }), "48 89 e5", kCc, "a pad of 4 bytes"},
+        {changed(padded(3), [](Site& s) { s.pad_size = 7; }), "48 89 e5", "cc cc cc cc cc cc cc", "a pad of 7 bytes"},
+        {cave_wide(0xffb, 3), "48 89 e5", "cc cc cc cc cc cc", "overlaps"},
+        {cave_wide(0xffa, 3), "48 89 e5", "cc cc cc cc cc cc", "not where the kind has it"},
+        {cave_wide(0x1082, 3), "48 89 e5", "cc cc cc cc cc cc", "beyond a short jump"},
         {padded(2), "48 89 e5", kCc, "not 2 bytes"},
         {padded(4), "48 89 e5 c3", kCc, "not 4 bytes"},
         {padded(1), "55 48", kCc, "not 1 bytes"},
@@ -223,11 +243,15 @@ TEST(EncodeSite, WritesThePadBeforeTheEntry) {
         {padded(3), Rva{0xffb}, "e9 00 f0 ff 0f", "jmp 0x0000000190000000", "eb f9", "jmp 0x0000000180000FFB"},
         {cave(0x1081, 3), Rva{0x1081}, "e9 7a ef ff 0f", "jmp 0x0000000190000000", "eb 7f", "jmp 0x0000000180001081"},
         {cave(0xf82, 3), Rva{0xf82}, "e9 79 f0 ff 0f", "jmp 0x0000000190000000", "eb 80", "jmp 0x0000000180000F82"},
+        {padded_wide(3), Rva{0xffa}, "ff 25 08 00 00 10", "jmp [0x0000000190001008]", "eb f8",
+         "jmp 0x0000000180000FFA"},
+        {cave_wide(0x1081, 3), Rva{0x1081}, "ff 25 81 ff ff 0f", "jmp [0x0000000190001008]", "eb 7f",
+         "jmp 0x0000000180001081"},
         {prologue(6), kEntry, "e9 fb ef ff 0f", "jmp 0x0000000190000000", nullptr, nullptr},
         {tail(1), kEntry, "e9 fb ef ff 0f", "jmp 0x0000000190000000", nullptr, nullptr},
     };
     for (const auto& c : cases) {
-        const auto writes = encode_site(c.site, kBase, kStub);
+        const auto writes = encode_site(c.site, kBase, kStub, kCell);
         ASSERT_TRUE(writes);
         ASSERT_EQ(writes->size(), c.entry ? 2u : 1u);
         EXPECT_EQ((*writes)[0].at, c.branch_at);
@@ -241,15 +265,28 @@ TEST(EncodeSite, WritesThePadBeforeTheEntry) {
     }
 }
 
+TEST(EncodeSite, RefusesACellOutOfReach) {
+    for (const Site& site : {padded_wide(3), cave_wide(0x1014, 3)}) {
+        const Va behind = kBase + site.pad.value + site.pad_size;
+        for (const Va cell : {behind + 0x8000'0000, behind - 0x8000'0001, Va{0}}) {
+            const auto writes = encode_site(site, kBase, kStub, cell);
+            ASSERT_FALSE(writes);
+            EXPECT_EQ(writes.error().code(), Code::branch_out_of_reach);
+        }
+        EXPECT_TRUE(encode_site(site, kBase, kStub, behind + 0x7fff'ffff));
+        EXPECT_TRUE(encode_site(site, kBase, kStub, behind - 0x8000'0000));
+    }
+}
+
 TEST(EncodeSite, RefusesAStubOutOfReach) {
     for (const Site& site : {padded(3), cave(0x1081, 3), prologue(5), tail(1)}) {
         for (const Va stub : {kBase + 0x1'0000'0000, Va{0}, Va{0x7fff'0000'0000}}) {
-            const auto writes = encode_site(site, kBase, stub);
+            const auto writes = encode_site(site, kBase, stub, kCell);
             ASSERT_FALSE(writes);
             EXPECT_EQ(writes.error().code(), Code::branch_out_of_reach);
         }
     }
-    EXPECT_FALSE(encode_site(cave(0x1082, 3), kBase, kStub)) << "the pad must be in reach of the short jump too";
+    EXPECT_FALSE(encode_site(cave(0x1082, 3), kBase, kStub, kCell)) << "the pad must be in reach of the short jump too";
 }
 
 TEST(Sites, AnyBytesGetAnAnswer) {
@@ -265,10 +302,10 @@ TEST(Sites, AnyBytesGetAnAnswer) {
         const SiteQuestion::Pad caves[] = {{Rva{static_cast<std::uint32_t>(random() % 0x200)}, pad}};
         const auto site = choose_site({Rva{static_cast<std::uint32_t>(random() % 0x200)},
                                        static_cast<std::uint32_t>(random() % 32), code, pad, after, targets, caves});
-        EXPECT_TRUE(!site || encode_site(*site, kBase, kBase));
+        EXPECT_TRUE(!site || encode_site(*site, kBase, kBase, kBase));
         const Site any{static_cast<SiteKind>(random() % 7), Rva{static_cast<std::uint32_t>(random())},
                        static_cast<std::uint32_t>(random() % 7), Rva{static_cast<std::uint32_t>(random())},
-                       static_cast<std::uint32_t>(random() % 24)};
+                       static_cast<std::uint32_t>(random() % 24), static_cast<std::uint32_t>(random() % 8)};
         static_cast<void>(prove_site(any, code, pad));
     }
 }

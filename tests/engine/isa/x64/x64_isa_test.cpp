@@ -13,7 +13,7 @@ TEST(X64Isa, AStubWithinReachServesAnyByteOfTheModule) {
     const Site site{SiteKind::x64_prologue, Rva{0}, 5, {}, 7};
     const Bytes displaced = hex("48 8b 05 00 00 00 00"); // mov rax, [rip]
     for (const Va stub : {kBase + isa.reach(), kBase - isa.reach()}) {
-        EXPECT_TRUE(isa.encode_site(site, kBase, stub));
+        EXPECT_TRUE(isa.encode_site(site, kBase, stub, kBase));
         EXPECT_TRUE(isa.encode_stub(stub, kBase));
         EXPECT_TRUE(isa.encode_continuation(displaced, kBase, stub));
     }
