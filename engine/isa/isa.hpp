@@ -63,7 +63,8 @@ struct SiteQuestion {
     /// Offsets in (0, size) that something branches to or refers to, ascending.
     std::span<const std::uint32_t> inner_targets;
     /// Other unused pads (fill between functions) with their whole bytes, ascending, for x64-cave. Each byte of
-    /// them serves once: the caller takes site.pad_range() out of the list before it asks for the next function, and offers no bytes that it wants to keep as another function's pad_before or pad_after.
+    /// them serves once: the caller takes site.pad_range() out of the list before it asks for the next function, and
+    /// offers no bytes that it wants to keep as another function's pad_before or pad_after.
     struct Pad {
         Rva at;
         ByteView bytes;

@@ -82,8 +82,7 @@ Result<void> check_site(const Manifest& manifest, const Replacement& function) {
         return malformed(fmt::format("{} bytes of the entry are given", function.entry_bytes.size()));
     if (site.pad_size != isa::Isa::kPadSize && !(site.uses_pad() && site.pad_size == isa::Isa::kWidePadSize))
         return malformed(fmt::format("a pad of {} bytes", site.pad_size));
-    if (function.pad_bytes.size() != (site.uses_pad() ? site.pad_size : 0) ||
-        (!site.uses_pad() && site.pad.value != 0))
+    if (function.pad_bytes.size() != (site.uses_pad() ? site.pad_size : 0) || (!site.uses_pad() && site.pad.value != 0))
         return malformed("the pad does not suit the kind of site");
     if (!in_one_section(manifest, entry_range(site)) ||
         (site.uses_pad() && !in_one_section(manifest, site.pad_range())))

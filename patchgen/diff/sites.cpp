@@ -65,8 +65,7 @@ class Chooser {
         return isa_.choose_site(question);
     }
 
-    Result<isa::Site>& take(std::map<Rva, Result<isa::Site>>& sites, const Function& function,
-                            Result<isa::Site> site) {
+    Result<isa::Site>& take(std::map<Rva, Result<isa::Site>>& sites, const Function& function, Result<isa::Site> site) {
         const auto end = Rva{static_cast<std::uint32_t>(function.range.end())};
         if (site && site->uses_pad())
             use(site->pad_range());

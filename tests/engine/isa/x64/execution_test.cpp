@@ -203,14 +203,13 @@ void redirect_and_run(const Case& c, const Space& space, bool wide) {
     const ByteView view(module);
     const ByteView behind = *view.slice(Space::kFunctionAt + c.end, c.after - c.end);
     const SiteQuestion::Pad cave{entry + (c.end - c.entry), behind};
-    auto site =
-        isa.choose_site({entry,
-                         c.end - c.entry,
-                         *view.slice(entry.value, c.end - c.entry),
-                         *view.slice(Space::kFunctionAt, c.entry),
-                         behind,
-                         {},
-                         c.kind == SiteKind::x64_cave ? std::span(&cave, 1) : std::span<SiteQuestion::Pad>()});
+    auto site = isa.choose_site({entry,
+                                 c.end - c.entry,
+                                 *view.slice(entry.value, c.end - c.entry),
+                                 *view.slice(Space::kFunctionAt, c.entry),
+                                 behind,
+                                 {},
+                                 c.kind == SiteKind::x64_cave ? std::span(&cave, 1) : std::span<SiteQuestion::Pad>()});
     ASSERT_TRUE(site) << site.error().message();
     EXPECT_EQ(site->kind, c.kind);
     if (wide) {

@@ -303,8 +303,8 @@ TEST(Sites, AnyBytesGetAnAnswer) {
         const auto site = choose_site({Rva{static_cast<std::uint32_t>(random() % 0x200)},
                                        static_cast<std::uint32_t>(random() % 32), code, pad, after, targets, caves});
         EXPECT_TRUE(!site || encode_site(*site, kBase, kBase, kBase));
-        const Site any{static_cast<SiteKind>(random() % 7), Rva{static_cast<std::uint32_t>(random())},
-                       static_cast<std::uint32_t>(random() % 7), Rva{static_cast<std::uint32_t>(random())},
+        const Site any{static_cast<SiteKind>(random() % 7),       Rva{static_cast<std::uint32_t>(random())},
+                       static_cast<std::uint32_t>(random() % 7),  Rva{static_cast<std::uint32_t>(random())},
                        static_cast<std::uint32_t>(random() % 24), static_cast<std::uint32_t>(random() % 8)};
         static_cast<void>(prove_site(any, code, pad));
     }
