@@ -1,3 +1,7 @@
+if(MINGW AND CMAKE_CROSSCOMPILING)
+  include(SutureDependenciesMingw)
+  return()
+endif()
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(zydis REQUIRED)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Suture needs to build, test and run its samples on Debian 12; with --arm64 also what it needs to do so
-# for Arm64 on another machine.
+# for Arm64 on another machine, with --windows what the preset windows-mingw needs.
 # Idempotent: silent when nothing is missing. Needs root (or sudo) only to install.
 set -euo pipefail
 
@@ -16,9 +16,16 @@ packages=(
   strace # kills injectors at chosen system calls
 )
 # The libraries for Arm64 are unpacked into a folder of their own, by cmake/arm64-root.sh.
-[ "${1:-}" != --arm64 ] || packages+=(
-  g++-aarch64-linux-gnu binutils qemu-user qemu-system-arm mmdebstrap debian-archive-keyring e2fsprogs cpio
-)
+for option in "$@"; do
+  case $option in
+  --arm64) packages+=(
+    g++-aarch64-linux-gnu binutils qemu-user qemu-system-arm mmdebstrap debian-archive-keyring e2fsprogs cpio
+  ) ;;
+  # The source of Zydis is unpacked by cmake/windows-sources.sh, with dpkg-dev.
+  --windows) packages+=(g++-mingw-w64-x86-64-posix googletest dpkg-dev) ;;
+  *) echo "setup: no such option: $option" >&2; exit 2 ;;
+  esac
+done
 
 missing=()
 for package in "${packages[@]}"; do
