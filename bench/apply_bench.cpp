@@ -2,7 +2,7 @@
 // figure stands the bare stop of the same process in the same run: all threads stopped, registers read, resumed.
 #include "engine/package/writer.hpp"
 #include "engine/patch/transaction.hpp"
-#include "loader/linux/process.hpp"
+#include "loader/host/process.hpp"
 #include "patchgen/diff/change_set.hpp"
 #include "patchgen/emit/emit.hpp"
 #include "patchgen/program/program.hpp"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Suture needs to build, test and run its samples on Debian 12; with --arm64 also what it needs to do so
-# for Arm64 on another machine, with --windows what the preset windows-mingw needs.
+# for Arm64 on another machine, with --windows what suture.exe needs.
 # Idempotent: silent when nothing is missing. Needs root (or sudo) only to install.
 set -euo pipefail
 

@@ -1,5 +1,6 @@
 #include "loader/cli/commands.hpp"
 #include "loader/cli/report.hpp"
+#include "loader/cli/system.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -108,6 +109,7 @@ void add_consistency(CLI::App& command, std::string& consistency) {
 int run(int argc, char** argv) {
     CLI::App app("Applies hotpatches to running processes.", "suture");
     app.require_subcommand(1);
+    app.allow_windows_style_options(false); // a word that begins with '/' is a path everywhere
     app.footer("Exit codes: 0 done, 1 bad input, 2 usage, 3 nothing to do (already applied, already the baseline, not "
                "patched,\nnothing to recover), 4 refused (status: a module is not intact; any: no PE process), 5 not "
                "quiescent in time,\n"
@@ -272,6 +274,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     try {
+        if (const int code = prepare_process(argc, argv); code != kNothingElse)
+            return code;
         return run(argc, argv);
     } catch (const std::exception& exception) { // memory, or a library that throws
         std::fprintf(stderr, "suture: error: %s\n", exception.what());

@@ -1,13 +1,13 @@
 #include "loader/cli/observation.hpp"
 
 #include "loader/cli/probe.hpp"
-#include "loader/linux/health.hpp"
+#include "loader/cli/system.hpp"
+#include "loader/host/health.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <csignal>
 #include <ranges>
 #include <thread>
 
@@ -19,27 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 /// From one look to the next.
 constexpr std::chrono::milliseconds kBetween{250};
-
-volatile std::sig_atomic_t interrupted = 0;
-
-void note_interruption(int) {
-    interrupted = 1;
-}
-
-/// The signals with which people end programs, which an operation ignores: while nothing is under way they count.
-class Interruptible {
-  public:
-    Interruptible() { handle(note_interruption); }
-    ~Interruptible() { handle(SIG_IGN); }
-    Interruptible(const Interruptible&) = delete;
-    Interruptible& operator=(const Interruptible&) = delete;
-
-  private:
-    static void handle(void (*handler)(int)) {
-        for (const int signal : {SIGINT, SIGTERM})
-            std::signal(signal, handler);
-    }
-};
 
 class Watch {
   public:
@@ -67,7 +46,7 @@ class Watch {
   private:
     Result<std::string> look(const loader::Health& health) {
         SUTURE_TRY(std::string fault, health.fault());
-        if (fault.empty() && interrupted)
+        if (fault.empty() && interrupted())
             fault = "the observation was interrupted";
         if (!fault.empty() || options_.probe.empty())
             return fault;

@@ -1,11 +1,10 @@
 #include "loader/cli/operation.hpp"
 
-#include "loader/linux/process.hpp"
-#include "loader/linux/process_lock.hpp"
+#include "loader/cli/system.hpp"
+#include "loader/host/process.hpp"
+#include "loader/host/process_lock.hpp"
 
 #include <spdlog/spdlog.h>
-
-#include <csignal>
 
 namespace suture::cli {
 
@@ -14,8 +13,7 @@ Result<patch::Report> operate(std::uint64_t pid,
     SUTURE_TRY(const auto target, loader::open_process(pid));
     SUTURE_TRY(const auto lock, loader::ProcessLock::take(pid));
     spdlog::debug("process {} runs a PE image for {}", pid, suture::name_of(target->machine()));
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
-        std::signal(signal, SIG_IGN);
+    ignore_interruptions();
     auto report = operation(*target);
     // Whatever is found wrong with a process that is ending, that it ends is what there is to know.
     if (!report && report.error().code() != Code::target_gone)

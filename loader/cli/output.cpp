@@ -1,5 +1,7 @@
 #include "loader/cli/output.hpp"
 
+#include "loader/cli/system.hpp"
+
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -49,7 +51,7 @@ Result<void> Output::begin() {
     if (!options_.json || options_.json_on_stdout())
         return {};
     errno = 0;
-    json_file_.reset(std::fopen(options_.json_file.c_str(), "wbe")); // not for a program that is started
+    json_file_.reset(create_file(options_.json_file));
     if (!json_file_)
         return fail(Error(Code::file_unwritable, std::strerror(errno)).in_image(options_.json_file));
     return {};

@@ -1,7 +1,7 @@
 #include "engine/patch/standing.hpp"
 #include "loader/cli/commands.hpp"
-#include "loader/linux/process.hpp"
-#include "loader/linux/process_lock.hpp"
+#include "loader/host/process.hpp"
+#include "loader/host/process_lock.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>

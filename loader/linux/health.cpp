@@ -1,4 +1,4 @@
-#include "loader/linux/health.hpp"
+#include "loader/host/health.hpp"
 
 #include "loader/linux/maps.hpp"
 #include "loader/linux/memory.hpp"

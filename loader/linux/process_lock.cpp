@@ -1,4 +1,4 @@
-#include "loader/linux/process_lock.hpp"
+#include "loader/host/process_lock.hpp"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -10,9 +10,9 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <sstream>
 #include <string>
-#include <utility>
 
 namespace suture::loader {
 
@@ -33,6 +33,17 @@ std::string start_time(std::uint64_t pid) {
     return fields ? field : std::string();
 }
 
+class Socket {
+  public:
+    explicit Socket(int socket) : socket_(socket) {}
+    ~Socket() { ::close(socket_); }
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+
+  private:
+    int socket_;
+};
+
 } // namespace
 
 Result<ProcessLock> ProcessLock::take(std::uint64_t pid) {
@@ -46,7 +57,7 @@ Result<ProcessLock> ProcessLock::take(std::uint64_t pid) {
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
     const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (socket >= 0 && ::bind(socket, reinterpret_cast<const sockaddr*>(&address), size) == 0)
-        return ProcessLock(socket);
+        return ProcessLock(std::make_shared<Socket>(socket));
     const int reason = errno;
     if (socket >= 0)
         ::close(socket);
@@ -55,12 +66,5 @@ Result<ProcessLock> ProcessLock::take(std::uint64_t pid) {
                     ? fmt::format("process {}", pid)
                     : fmt::format("process {}: no lock on it could be taken ({})", pid, std::strerror(reason)));
 }
-
-ProcessLock::~ProcessLock() {
-    if (socket_ >= 0)
-        ::close(socket_);
-}
-
-ProcessLock::ProcessLock(ProcessLock&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
 
 } // namespace suture::loader

@@ -1,5 +1,5 @@
 #include "engine/package/reader.hpp"
-#include "loader/linux/process.hpp"
+#include "loader/host/process.hpp"
 
 #include <cstdio>
 

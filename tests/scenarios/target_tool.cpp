@@ -9,8 +9,11 @@
 #include "engine/patch/snapshot.hpp"
 #include "engine/patch/transaction.hpp"
 #include "engine/pe/checksum.hpp"
-#include "loader/linux/process.hpp"
-#include "loader/linux/process_lock.hpp"
+#include "loader/host/process.hpp"
+#include "loader/host/process_lock.hpp"
+#include "loader/linux/maps.hpp"
+#include "loader/linux/memory.hpp"
+#include "loader/linux/wine.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -386,6 +389,13 @@ void cycle(const Arguments& arguments) {
                pauses.at(pauses.size() / 2), pauses.at(pauses.size() * 99 / 100));
 }
 
+/// The PID by which Windows programs know a Wine process.
+void windows_pid(const Arguments& arguments) {
+    const std::uint64_t pid = number(arguments.at(0));
+    const auto memory = need(loader::Memory::open(pid));
+    fmt::print("{}\n", need(loader::find_wine_process(memory, need(loader::read_maps(pid)))).windows_pid);
+}
+
 /// Traces a process, as a debugger does, until killed.
 void hold(const Arguments& arguments) {
     if (::ptrace(PTRACE_SEIZE, static_cast<pid_t>(number(arguments.at(0))), nullptr, nullptr) != 0)
@@ -412,6 +422,7 @@ const std::map<std::string, void (*)(const Arguments&)> kCommands = {
     {"reseal", reseal},
     {"cycle", cycle},
     {"hold", hold},
+    {"windows-pid", windows_pid},
 };
 
 } // namespace

@@ -1,7 +1,7 @@
 // What becomes of the process when its injector dies.
 #include "loader/linux/calls.hpp"
 #include "loader/linux/maps.hpp"
-#include "loader/linux/process.hpp"
+#include "loader/host/process.hpp"
 #include "loader/linux/wine.hpp"
 #include "tests/loader/linux/threads_program.hpp"
 

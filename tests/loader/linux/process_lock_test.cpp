@@ -1,4 +1,4 @@
-#include "loader/linux/process_lock.hpp"
+#include "loader/host/process_lock.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 #include "loader/linux/arch.hpp"
-#include "loader/linux/process.hpp"
+#include "loader/host/process.hpp"
 #include "loader/linux/procfs.hpp"
 #include "tests/loader/linux/threads_program.hpp"
 

@@ -1,6 +1,6 @@
 #include "engine/patch/quiescence.hpp"
 #include "engine/patch/stack_walk.hpp"
-#include "loader/linux/process.hpp"
+#include "loader/host/process.hpp"
 #include "tests/support/wine.hpp"
 
 #include <gmock/gmock.h>

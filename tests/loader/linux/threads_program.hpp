@@ -1,6 +1,6 @@
 #pragma once
 
-#include "loader/linux/process.hpp"
+#include "loader/host/process.hpp"
 #include "tests/support/wine.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "loader/cli/start.hpp"
+#include "loader/cli/linux/start.hpp"
 
 #include "loader/cli/exit_code.hpp"
 

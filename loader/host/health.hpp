@@ -3,7 +3,9 @@
 #include "engine/core/result.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace suture::loader {
 
@@ -15,14 +17,16 @@ class Health {
     static Result<Health> of(std::uint64_t pid);
 
     /// What is wrong, in a clause, or empty: its first thread has ended, or a debugger was started for an exception
-    /// that nothing in it handles (Wine's AeDebug). Being stopped or traced is somebody's wish. Errors: target_gone.
+    /// that nothing in it handles (Wine's AeDebug; on Linux alone). Being stopped or traced is somebody's wish. Errors: target_gone.
     Result<std::string> fault() const;
 
   private:
-    Health(std::uint64_t pid, std::uint64_t windows_pid) : pid_(pid), windows_pid_(windows_pid) {}
+    Health(std::uint64_t pid, std::uint64_t windows_pid, std::shared_ptr<void> process = nullptr)
+        : pid_(pid), windows_pid_(windows_pid), process_(std::move(process)) {}
 
     std::uint64_t pid_;
     std::uint64_t windows_pid_;
+    std::shared_ptr<void> process_; ///< on Windows: its handle
 };
 
 } // namespace suture::loader

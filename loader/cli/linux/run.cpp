@@ -1,12 +1,11 @@
 #include "loader/cli/commands.hpp"
 #include "loader/cli/report.hpp"
-#include "loader/cli/start.hpp"
+#include "loader/cli/linux/start.hpp"
+#include "loader/cli/system.hpp"
+#include "loader/host/process_lock.hpp"
 #include "loader/linux/launch.hpp"
-#include "loader/linux/process_lock.hpp"
 
 #include <spdlog/spdlog.h>
-
-#include <csignal>
 
 namespace suture::cli {
 
@@ -96,8 +95,7 @@ Exit run(const RunOptions& options, Output& output) {
     if (!program)
         return failed(program.error());
     // They are meant for the program, and end it.
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
-        std::signal(signal, SIG_IGN);
+    ignore_interruptions();
     return Helper(options, std::move(*loaded), output).patch(*program);
 }
 

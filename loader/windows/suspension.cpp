@@ -1,0 +1,157 @@
+#include "loader/windows/suspension.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace suture::loader {
+
+namespace {
+
+// Of the thread environment block (NT_TIB) on 64 bits.
+constexpr std::uint32_t kStackBase = 0x08;
+constexpr std::uint32_t kStackLimit = 0x10;
+
+/// CONTEXT holds vector registers at multiples of 16.
+struct alignas(16) Context {
+    CONTEXT context;
+};
+
+struct ThreadBasicInformation {
+    NTSTATUS exit_status;
+    void* teb;
+    CLIENT_ID client;
+    KAFFINITY affinity;
+    LONG priority, base_priority;
+};
+
+bool has_ended(HANDLE thread) {
+    return ::WaitForSingleObject(thread, 0) == WAIT_OBJECT_0;
+}
+
+VaRange stack_of(const Memory& memory, HANDLE thread) {
+    ThreadBasicInformation basic{};
+    if (!succeeded(NtQueryInformationThread(thread, THREADINFOCLASS{}, &basic, sizeof basic, nullptr)))
+        return {};
+    const Va teb{reinterpret_cast<std::uint64_t>(basic.teb)};
+    const auto base = memory.value<std::uint64_t>(teb + kStackBase);
+    const auto limit = memory.value<std::uint64_t>(teb + kStackLimit);
+    if (!base || !limit || *limit >= *base)
+        return {};
+    return {Va{*limit}, *base - *limit};
+}
+
+target::ThreadState state_of(const Memory& memory, HANDLE thread, const CONTEXT& context) {
+    target::ThreadState state;
+    state.id = ::GetThreadId(thread);
+    state.ip = Va{context.Rip};
+    state.sp = Va{context.Rsp};
+    const std::array registers{context.Rax, context.Rcx, context.Rdx, context.Rbx, context.Rsp, context.Rbp,
+                               context.Rsi, context.Rdi, context.R8,  context.R9,  context.R10, context.R11,
+                               context.R12, context.R13, context.R14, context.R15};
+    std::ranges::copy(registers, state.registers.begin());
+    const VaRange stack = stack_of(memory, thread);
+    if (stack.contains(state.sp))
+        state.stack = stack;
+    // Nothing tells whether the thread is within a system call, behind which they are whatever the kernel left there.
+    state.volatile_registers = false;
+    return state;
+}
+
+/// The protection that lets pages be written while they keep all else. Pages of images and views become the process's
+/// own; code stays executable, so that the process runs on where nobody is left to give the old protection back.
+DWORD writable_of(const Pages& pages) {
+    const bool own = pages.type == MEM_PRIVATE;
+    if (pages.executable())
+        return own ? PAGE_EXECUTE_READWRITE : PAGE_EXECUTE_WRITECOPY;
+    return own ? PAGE_READWRITE : PAGE_WRITECOPY;
+}
+
+} // namespace
+
+Suspension::Suspension(const Memory& memory, Unfinished& unfinished)
+    : memory_(&memory), unfinished_(&unfinished), began_(std::chrono::steady_clock::now()) {}
+
+Suspension::Suspension(Suspension&& other) noexcept
+    : memory_(other.memory_), unfinished_(std::exchange(other.unfinished_, nullptr)), began_(other.began_),
+      threads_(std::move(other.threads_)) {}
+
+Result<Suspension> Suspension::of(const Memory& memory, Unfinished& unfinished) {
+    Suspension suspension(memory, unfinished);
+    unfinished.stopped = 1;
+    if (const NTSTATUS status = NtSuspendProcess(memory.process()); !succeeded(status)) {
+        unfinished.stopped = 0;
+        suspension.unfinished_ = nullptr;
+        return fail(Code::target_stop_failed,
+                    fmt::format("NtSuspendProcess: status 0x{:08x}", static_cast<std::uint32_t>(status)));
+    }
+    SUTURE_CHECK(suspension.look());
+    return suspension;
+}
+
+Result<void> Suspension::look() {
+    constexpr ACCESS_MASK kAccess = THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION | SYNCHRONIZE;
+    Handle thread;
+    for (;;) {
+        HANDLE next = nullptr;
+        if (!succeeded(NtGetNextThread(memory_->process(), thread.get(), kAccess, 0, 0, &next)))
+            break;
+        thread = Handle(next);
+        // That it could be read is the proof that the thread stands.
+        Context registers{};
+        registers.context.ContextFlags = CONTEXT_CONTROL | CONTEXT_INTEGER;
+        if (!::GetThreadContext(thread.get(), &registers.context)) {
+            if (has_ended(thread.get()))
+                continue;
+            return fail(Error(Code::target_stop_failed, fmt::format("its registers cannot be read ({})", last_error()))
+                            .in_thread(::GetThreadId(thread.get())));
+        }
+        if (!has_ended(thread.get()))
+            threads_.push_back(state_of(*memory_, thread.get(), registers.context));
+    }
+    std::ranges::sort(threads_, {}, &target::ThreadState::id);
+    return {};
+}
+
+bool Suspension::open(VaRange range) {
+    for (const Pages& pages : memory_->pages(range)) {
+        const Va begin = std::max(pages.range.begin, range.begin);
+        const VaRange part{begin, std::min(pages.range.end(), range.end()) - begin};
+        if (pages.writable())
+            continue;
+        const std::uint32_t count = unfinished_->opened_count;
+        if (count == Unfinished::kMaxPages || !pages.committed())
+            return false;
+        unfinished_->opened[count] = {part.begin.value, part.size, pages.protection};
+        unfinished_->opened_count = count + 1; // before, so that the watchdog knows of it in time
+        if (!memory_->protect(part, writable_of(pages)))
+            return false;
+    }
+    return true;
+}
+
+bool Suspension::write(VaRange pages, Va at, ByteView bytes) {
+    if (!open(pages) || !memory_->write(at, bytes))
+        return false;
+    ::FlushInstructionCache(memory_->process(), reinterpret_cast<void*>(at.value), bytes.size());
+    Bytes found(bytes.size());
+    return memory_->read(at, found) && std::ranges::equal(found, bytes);
+}
+
+bool Suspension::release() {
+    if (!unfinished_)
+        return true;
+    Unfinished& unfinished = *std::exchange(unfinished_, nullptr);
+    bool done = true;
+    for (std::uint32_t i = 0; i < unfinished.opened_count; ++i)
+        done = memory_->protect({Va{unfinished.opened[i].at}, unfinished.opened[i].size},
+                                unfinished.opened[i].protection) &&
+               done;
+    unfinished.opened_count = 0;
+    done = succeeded(NtResumeProcess(memory_->process())) && done;
+    unfinished.stopped = 0;
+    return done;
+}
+
+} // namespace suture::loader
