@@ -31,7 +31,7 @@ execute_process(
   COMMAND ${PROJECT_SOURCE_DIR}/cmake/windows-sources.sh
   OUTPUT_VARIABLE zydis OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 # All that decodes; what formats and encodes needs Zycore as a library.
-set(sources Decoder DecoderData MetaInfo Mnemonic Register Segment SharedData String Utils Zydis)
+set(sources Decoder DecoderData Disassembler Formatter FormatterATT FormatterBase FormatterBuffer FormatterIntel MetaInfo Mnemonic Register Segment SharedData String Utils Zydis)
 list(TRANSFORM sources REPLACE "(.+)" "${zydis}/src/\\1.c")
 add_library(suture_zydis STATIC ${sources})
 add_library(Zydis::Zydis ALIAS suture_zydis)
