@@ -64,7 +64,8 @@ TEST(Emit, KeepsTheOriginalBytesOfEverySite) {
         ASSERT_TRUE(entry);
         EXPECT_EQ(ByteView(function.entry_bytes), *entry) << function.name;
         if (function.site.uses_pad()) {
-            EXPECT_EQ(ByteView(function.pad_bytes), *pair.baseline->image().bytes_at(function.site.pad, 5));
+            EXPECT_EQ(ByteView(function.pad_bytes),
+                      *pair.baseline->image().bytes_at(function.site.pad, function.site.pad_size));
         }
     }
 }
