@@ -29,7 +29,7 @@ cmake --preset "$preset" >build.log 2>&1 || { cat build.log; exit 1; }
 sed -n '/-- Suture/,/-- Configuring/p' build.log | grep -v Configuring || :
 rm -f build.log
 if [ -n "$arm64" ]; then
-  cmake --build --preset "$preset" --target patchgen samples -- --quiet
+  cmake --build --preset "$preset" --target patchgen samples emulated_bench -- --quiet
   unit=(engine_core_test engine_isa_test engine_package_test engine_patch_test)
   tests/arm64-vm/build.sh "${unit[@]}"
   say "unit tests for Arm64, under qemu-user"
@@ -38,6 +38,8 @@ if [ -n "$arm64" ]; then
   done
   say "packages made on both machines"
   tests/arm64-vm/same_bytes.sh
+  say "instructions of a call, operations of a commit"
+  build/bin/emulated_bench
   say "scenarios in an Arm64 machine"
   tests/arm64-vm/run.sh
   say "all tests passed in $((SECONDS - started)) s"
