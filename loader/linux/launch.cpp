@@ -61,7 +61,7 @@ bool Launch::is_loaded(const arch::Registers& registers) {
     return true;
 }
 
-Result<void> Launch::until_loaded(const std::function<int()>& exit_code) {
+Result<void> Launch::until_loaded(const std::function<int(Error)>& ends) {
     for (;;) {
         const tracing::Report report = tracing::report(pid_, tracing::Deadline::max());
         arch::Registers registers;
@@ -78,7 +78,7 @@ Result<void> Launch::until_loaded(const std::function<int()>& exit_code) {
             if (is_loaded(registers))
                 return hold();
             if (arch::is_exit(registers))
-                tracing::set_registers(pid_, arch::with_exit_code(registers, exit_code()));
+                tracing::set_registers(pid_, arch::with_exit_code(registers, ends(ended_early(pid_).error())));
             break;
         case Event::signal:
         case Event::stopped:

@@ -24,9 +24,10 @@ class Launch {
     static Result<Launch> attach(pid_t pid);
     Launch(Launch&&) = default;
 
-    /// Lets it run until its modules are loaded. A process that ends before, by itself, ends with what `exit_code`
-    /// tells instead of its own; not so where a signal ended it. Error: target_gone.
-    Result<void> until_loaded(const std::function<int()>& exit_code);
+    /// Lets it run until its modules are loaded. A process that ends before, by itself, ends with what `ends` tells
+    /// instead of its own exit code; `ends` is told why, as long as the process is still there. Not so where a signal
+    /// ended it. Error: target_gone.
+    Result<void> until_loaded(const std::function<int(Error)>& ends);
 
     /// The process, which stands still until the Target is gone, and then runs on. After until_loaded(), once.
     /// Errors: target_stop_failed (one of `modules`, file names, has begun to run), target_not_pe.

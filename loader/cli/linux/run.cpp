@@ -7,6 +7,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <optional>
+
 namespace suture::cli {
 
 namespace {
@@ -31,16 +33,18 @@ class Helper {
             return exit;
         }
         program.go();
-        const auto why_it_ends = [&](Error otherwise) {
-            return program.failure().empty()
-                       ? std::move(otherwise)
-                       : Error(Code::file_unreadable, program.failure()).in_image(options_.command.front());
+        std::optional<Exit> told;
+        const auto ends = [&](Error why) {
+            if (!program.failure().empty())
+                why = Error(Code::file_unreadable, program.failure()).in_image(options_.command.front());
+            if (!told)
+                told = tell(program.pid(), std::unexpected(std::move(why)));
+            return static_cast<int>(*told);
         };
-        const auto exit_code = [&] {
-            return static_cast<int>(exit_of(why_it_ends(Error(Code::target_gone, {})).code()));
-        };
-        if (const auto loaded = launch->until_loaded(exit_code); !loaded)
-            return tell(program.pid(), std::unexpected(why_it_ends(loaded.error())));
+        if (const auto loaded = launch->until_loaded(ends); !loaded) {
+            ends(loaded.error());
+            return *told;
+        }
         return patch(program.pid(), *launch);
     }
 
