@@ -57,13 +57,15 @@ command_of() {
     recover) echo "suture recover --pid $pid $options" ;;
   esac
 }
-# Runs a command that is killed there, if it gets so far; 0 if it was killed.
+# Runs a command that is killed there, if it gets so far; 0 if it was killed. A thread that it had borrowed then makes
+# its calls to the end, for which it gets a moment.
 killed_at() { # CALL:when=N COMMAND...
   at=$1; shift
   code=0
   {
     strace -f -qq -o /dev/null -e "trace=${at%%:*}" -e "inject=${at%%:*}:signal=SIGKILL:${at#*:}" "$@" || code=$?
   } >>log 2>&1
+  sleep 0.05
   [ "$code" = 137 ]
 }
 remove_all() {
