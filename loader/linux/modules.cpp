@@ -15,7 +15,8 @@ constexpr std::uint32_t kInitializationOrder = 0x30;
 /// The list changes while it is read when the process loads or unloads.
 constexpr int kAttempts = 8;
 
-/// Wine maps the headers of an image from its file, also where it copies the sections.
+/// Wine maps the headers of an image from its file, also where it copies the sections. Its own modules for Arm64 are no
+/// images but ELF libraries, whose headers it makes in memory: they have no file that would say more.
 std::string path_of(const std::vector<MapEntry>& maps, Va base) {
     const MapEntry* entry = find_entry(maps, base);
     if (!entry || entry->inode == 0 || entry->path.ends_with(" (deleted)"))
