@@ -45,12 +45,14 @@ void flip_checksum(Bytes& file) {
 
 template <std::size_t Index>
 void flip_section(Bytes& file) {
-    const auto sections = image_of(file).sections();
+    const pe::Image image = image_of(file);
+    const auto sections = image.sections();
     file[sections[std::min(Index, sections.size() - 1)].raw.value] ^= 1;
 }
 
 void flip_tables(Bytes& file) {
-    for (const pe::Section& section : image_of(file).sections())
+    const pe::Image image = image_of(file);
+    for (const pe::Section& section : image.sections())
         if (section.name == ".hotp")
             file[section.raw.value + section.raw_size / 2] ^= 1;
 }
