@@ -91,12 +91,18 @@ Result<Suspension> Suspension::of(const Memory& memory, Unfinished& unfinished) 
 }
 
 Result<void> Suspension::look() {
+    constexpr auto kNoMoreEntries = static_cast<NTSTATUS>(0x8000001a); // STATUS_NO_MORE_ENTRIES
     constexpr ACCESS_MASK kAccess = THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION | SYNCHRONIZE;
     Handle thread;
     for (;;) {
         HANDLE next = nullptr;
-        if (!succeeded(NtGetNextThread(memory_->process(), thread.get(), kAccess, 0, 0, &next)))
+        const NTSTATUS status = NtGetNextThread(memory_->process(), thread.get(), kAccess, 0, 0, &next);
+        if (status == kNoMoreEntries)
             break;
+        // A thread that is not looked at may be anywhere.
+        if (!succeeded(status))
+            return fail(Code::target_stop_failed,
+                        fmt::format("NtGetNextThread: status 0x{:08x}", static_cast<std::uint32_t>(status)));
         thread = Handle(next);
         // That it could be read is the proof that the thread stands.
         Context registers{};
