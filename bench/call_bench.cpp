@@ -59,7 +59,7 @@ class Redirected {
     /// Not at the same place in its page as the rest: predictors of branches look at the lower bits of addresses.
     static constexpr std::size_t kStub = patch::kPage + 4 * isa::Isa::kStubSize;
     static constexpr std::size_t kContinuation = 3 * patch::kPage;
-    static constexpr std::size_t kReplacement = 3 * patch::kPage + 0x180;
+    static constexpr std::size_t kReplacement = 3 * patch::kPage + 0x1c0;
 
     Va at(std::size_t offset) const { return Va{reinterpret_cast<std::uint64_t>(memory_) + offset}; }
 
@@ -130,16 +130,22 @@ const isa::Site kCaveWide{isa::SiteKind::x64_cave, kEntry, 2, kEntry + 0x40, 4, 
 const isa::Site kPrologue{isa::SiteKind::x64_prologue, kEntry, 5, {}, 8};
 const isa::Site kTail{isa::SiteKind::x64_tail, kEntry, 5, {}, 3};
 
-BENCHMARK(unpatched);
-BENCHMARK(jumps)->Arg(1)->Arg(2)->Arg(3);
-BENCHMARK_CAPTURE(redirected, x64_padded, kLong, kPaddedWide, true);
-BENCHMARK_CAPTURE(redirected, x64_padded_of_5, kLong, kPaddedNarrow, true);
-BENCHMARK_CAPTURE(redirected, x64_cave, kLong, kCaveWide, true);
-BENCHMARK_CAPTURE(redirected, x64_cave_of_5, kLong, kCaveNarrow, true);
-BENCHMARK_CAPTURE(redirected, x64_prologue, kLong, kPrologue, true);
-BENCHMARK_CAPTURE(redirected, x64_tail, kShort, kTail, true);
-BENCHMARK_CAPTURE(redirected, rolled_back_no_op, kHotpatch, kPadded, false);
-BENCHMARK_CAPTURE(redirected, rolled_back_continuation, kLong, kPrologue, false);
+/// Each figure is the least of many short runs: what else the machine does only adds to them.
+void least_of_many(benchmark::internal::Benchmark* benchmark) {
+    benchmark->MinTime(0.01)->Repetitions(50)->ReportAggregatesOnly()->ComputeStatistics(
+        "least", [](const std::vector<double>& times) { return std::ranges::min(times); });
+}
+
+BENCHMARK(unpatched)->Apply(least_of_many);
+BENCHMARK(jumps)->Arg(1)->Arg(2)->Arg(3)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, x64_padded, kLong, kPaddedWide, true)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, x64_padded_of_5, kLong, kPaddedNarrow, true)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, x64_cave, kLong, kCaveWide, true)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, x64_cave_of_5, kLong, kCaveNarrow, true)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, x64_prologue, kLong, kPrologue, true)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, x64_tail, kShort, kTail, true)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, rolled_back_no_op, kHotpatch, kPadded, false)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, rolled_back_continuation, kLong, kPrologue, false)->Apply(least_of_many);
 
 } // namespace
 

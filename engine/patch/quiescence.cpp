@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 namespace suture::patch {
@@ -16,12 +17,15 @@ constexpr std::uint64_t kWord = 8;
 /// The forbidden ranges, ready for one look-up per word of a stack.
 class Lookup {
   public:
+    /// At least one range.
     Lookup(std::span<const Forbidden> forbidden, std::uint64_t bits) : address_bits_(bits) {
         for (const Forbidden& entry : forbidden)
             sorted_.push_back({&entry, entry.range.end()});
         std::ranges::sort(sorted_, {}, [](const Entry& entry) { return entry.forbidden->range; });
         for (std::size_t i = 1; i < sorted_.size(); ++i)
             sorted_[i].furthest_end = std::max(sorted_[i].furthest_end, sorted_[i - 1].furthest_end);
+        lowest_ = sorted_.front().forbidden->range.begin.value;
+        extent_ = sorted_.back().furthest_end.value - lowest_;
     }
 
     /// The entry that `at` violates, or nullptr.
@@ -38,11 +42,10 @@ class Lookup {
     Va address_in(std::uint64_t word) const { return Va{word & address_bits_}; }
 
     /// False if no frame at `at` could be found(), wherever a stack holds the word: most words are no addresses of the
-    /// code in question.
+    /// code in question, which one comparison tells.
     bool may_find(std::uint64_t word) const {
         const Va at = address_in(word);
-        return !sorted_.empty() && at >= sorted_.front().forbidden->range.begin && at <= sorted_.back().furthest_end &&
-               (find(at) || find(at - 1));
+        return at.value - lowest_ <= extent_ && (find(at) || find(at - 1));
     }
 
     /// Of a word that may be a return address: a call may be the last instruction of a function that is still running.
@@ -73,6 +76,8 @@ class Lookup {
 
     std::uint64_t address_bits_;
     std::vector<Entry> sorted_;
+    std::uint64_t lowest_ = 0; ///< where the first range begins
+    std::uint64_t extent_ = 0; ///< from there to the end of the last
 };
 
 std::vector<std::string> lines_of(CodeMap& map, const Walk& walk) {
@@ -144,9 +149,12 @@ class BusySearch::Examiner {
             std::ranges::any_of(thread.registers, may_find))
             return false;
         const ByteView bytes = stack.bytes;
-        for (std::size_t at = 0; at + kWord <= bytes.size(); at += kWord)
-            if (may_find(*bytes.read<std::uint64_t>(at)))
+        for (std::size_t at = 0; at + kWord <= bytes.size(); at += kWord) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, bytes.data() + at, kWord);
+            if (may_find(word))
                 return false;
+        }
         return true;
     }
 
