@@ -80,11 +80,13 @@ class ProgramMaker {
     bool symbols = true; ///< false: nothing has a name but exports
     std::uint32_t time_date_stamp = 0x5eed5eed;
     Machine machine = Machine::x64;
+    std::uint32_t fill = 16;     ///< bytes in front of each function that follows
+    bool starts_with_nop = false; ///< of two bytes: each function that follows
 
     /// A function that loads `tag`, makes each reference, and returns. `aliases`: further names of the same code.
     void function(std::string label, std::uint32_t tag, std::vector<Ref> refs = {},
                   std::vector<std::string> aliases = {}) {
-        functions_.push_back({std::move(label), tag, std::move(refs), std::move(aliases)});
+        functions_.push_back({std::move(label), tag, std::move(refs), std::move(aliases), fill, starts_with_nop});
     }
     void constant(std::string label, Bytes content) { add(rdata_, std::move(label), std::move(content), false); }
     void global(std::string label, Bytes content, bool size_known = false) {
@@ -176,6 +178,8 @@ class ProgramMaker {
         std::uint32_t tag;
         std::vector<Ref> refs;
         std::vector<std::string> aliases;
+        std::uint32_t fill;
+        bool starts_with_nop;
     };
     struct Datum {
         std::string label;
@@ -202,15 +206,21 @@ class ProgramMaker {
     }
 
     void place_functions(MadeUpProgram& program) {
-        code_.assign(16, 0xcc);
+        code_.clear();
         for (const Code& code : functions_) {
+            code_.insert(code_.end(), code.fill, 0xcc);
             const Rva entry{0x1000 + static_cast<std::uint32_t>(code_.size())};
             labels_[code.label] = entry;
-            program.pads_.push_back({entry - 16, 16});
+            if (code.fill != 0)
+                program.pads_.push_back({entry - code.fill, code.fill});
             program::Function function;
             function.range.begin = entry;
             function.names = names_of(code.label, code.aliases);
             std::vector<std::uint32_t> instructions{0};
+            if (code.starts_with_nop) {
+                code_.insert(code_.end(), {0x66, 0x90}); // xchg ax, ax
+                instructions.push_back(2);
+            }
             code_.push_back(0xb8); // mov eax, imm32
             append(code_, code.tag);
             for (const Ref& ref : code.refs) {
@@ -237,8 +247,8 @@ class ProgramMaker {
             function.range.size = 0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value;
             function.instructions = program::InstructionStarts(instructions);
             program.functions_.push_back(std::move(function));
-            code_.insert(code_.end(), 16, 0xcc);
         }
+        code_.insert(code_.end(), 16, 0xcc);
     }
 
     Bytes place_data(MadeUpProgram& program, const std::vector<Datum>& list, Rva begin, bool writable) {

@@ -1,0 +1,62 @@
+#include "patchgen/diff/sites.hpp"
+#include "tests/patchgen/diff/made_up_program.hpp"
+
+#include <gtest/gtest.h>
+
+namespace suture::diff {
+namespace {
+
+using test::ProgramMaker;
+using test::takes;
+
+/// "wide" has `fill` bytes in front of it; "bare", behind it, has none, and something leads to its third byte, so that
+/// only two of its bytes can be replaced.
+ProgramMaker neighbours(std::uint32_t fill) {
+    ProgramMaker maker;
+    maker.starts_with_nop = true;
+    maker.fill = fill;
+    maker.function("wide", 1);
+    maker.fill = 0;
+    maker.function("bare", 2);
+    maker.function("leads into bare", 3, {takes("bare", 2)});
+    return maker;
+}
+
+/// The sites of the first two functions.
+std::pair<Result<isa::Site>, Result<isa::Site>> sites_of(ProgramMaker maker) {
+    const auto program = maker.make();
+    const auto functions = program->functions();
+    const std::array<const program::Function*, 2> both = {&functions[0], &functions[1]};
+    auto sites = choose_sites(*program, both, *isa::isa_for(Machine::x64));
+    return {sites.at(both[0]->range.begin), sites.at(both[1]->range.begin)};
+}
+
+TEST(Sites, APadTakesASixthByteWhereOneIsFree) {
+    for (const std::uint32_t fill : {5u, 6u, 16u}) {
+        const auto [wide, bare] = sites_of(neighbours(fill));
+        ASSERT_TRUE(wide) << fill;
+        EXPECT_EQ(wide->kind, isa::SiteKind::x64_padded);
+        EXPECT_EQ(wide->pad_size, fill == 5 ? 5u : 6u);
+    }
+}
+
+TEST(Sites, APadGivesTheSixthByteBackToAFunctionThatHasNoSiteWithoutIt) {
+    const auto [wide, bare] = sites_of(neighbours(10));
+    ASSERT_TRUE(wide);
+    ASSERT_TRUE(bare) << bare.error().message();
+    EXPECT_EQ(wide->pad_size, 5u);
+    EXPECT_EQ(wide->pad + 5, wide->entry);
+    EXPECT_EQ(bare->kind, isa::SiteKind::x64_cave);
+    EXPECT_EQ(bare->pad_size, 5u);
+    EXPECT_EQ(bare->pad + 5, wide->pad);
+}
+
+TEST(Sites, WhatASixthByteWouldNotHelpLeavesItWhereItIs) {
+    const auto [wide, bare] = sites_of(neighbours(9));
+    ASSERT_TRUE(wide);
+    EXPECT_FALSE(bare);
+    EXPECT_EQ(wide->pad_size, 6u);
+}
+
+} // namespace
+} // namespace suture::diff
