@@ -107,6 +107,11 @@ class MachineCode {
     /// By how much further the second of two instructions accesses memory, counted from a register that is not the
     /// stack's or the frame's; nothing where they differ in more, or not at all.
     virtual std::optional<std::int64_t> member_shift(ByteView before, ByteView after) const = 0;
+    /// By how much the constant is larger that the second of two instructions puts into a register; nothing where they
+    /// differ in more, or not at all, or do something else.
+    virtual std::optional<std::int64_t> constant_shift(ByteView before, ByteView after) const = 0;
+    /// The distance at which an instruction accesses memory, counted from a register as in member_shift().
+    virtual std::optional<std::int64_t> member_distance(ByteView instruction) const = 0;
 };
 
 /// The code of a machine.

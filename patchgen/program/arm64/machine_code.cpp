@@ -130,16 +130,39 @@ class Code final : public MachineCode {
     }
 
     std::optional<std::int64_t> member_shift(ByteView before, ByteView after) const override {
-        constexpr std::uint8_t kFramePointer = 29;
         constexpr std::uint32_t kDistance = 0xfff << 10; // of Operation::memory
+        const auto words = pair_of(before, after, kDistance);
+        const auto from = words ? member_distance(before) : std::nullopt;
+        const auto to = words ? member_distance(after) : std::nullopt;
+        return from && to ? std::optional(*to - *from) : std::nullopt;
+    }
+
+    std::optional<std::int64_t> constant_shift(ByteView before, ByteView after) const override {
+        constexpr std::uint32_t kConstant = 0xffff << 5; // of MOVZ without a shift
+        const auto words = pair_of(before, after, kConstant);
+        if (!words || (words->first & 0x7fe0'0000) != 0x5280'0000)
+            return std::nullopt;
+        return std::int64_t{(words->second & kConstant) >> 5} - ((words->first & kConstant) >> 5);
+    }
+
+    std::optional<std::int64_t> member_distance(ByteView instruction) const override {
+        constexpr std::uint8_t kFramePointer = 29;
+        const auto word = instruction.read<std::uint32_t>(0);
+        const Instruction step = instruction_of(word.value_or(0));
+        if (!word || step.operation != Operation::memory || step.rn == kNone || step.rn == kFramePointer)
+            return std::nullopt;
+        return step.value;
+    }
+
+  private:
+    /// Two instructions that differ, and in nothing but `field`.
+    static std::optional<std::pair<std::uint32_t, std::uint32_t>> pair_of(ByteView before, ByteView after,
+                                                                          std::uint32_t field) {
         const auto a = before.read<std::uint32_t>(0);
         const auto b = after.read<std::uint32_t>(0);
-        if (before.size() != kWord || after.size() != kWord || !a || !b || *a == *b || ((*a ^ *b) & ~kDistance) != 0)
+        if (before.size() != kWord || after.size() != kWord || !a || !b || *a == *b || ((*a ^ *b) & ~field) != 0)
             return std::nullopt;
-        const Instruction step = instruction_of(*a);
-        if (step.operation != Operation::memory || step.rn == kNone || step.rn == kFramePointer)
-            return std::nullopt;
-        return instruction_of(*b).value - step.value;
+        return std::pair(*a, *b);
     }
 };
 

@@ -88,6 +88,25 @@ class Code final : public MachineCode {
         return std::int64_t{b->step.displacement} - a->step.displacement;
     }
 
+    std::optional<std::int64_t> constant_shift(ByteView before, ByteView after) const override {
+        const auto constant = [](ByteView code) -> std::optional<std::uint32_t> {
+            const std::size_t at = !code.empty() && (code[0] & 0xf0) == 0x40 ? 2 : 1; // behind prefix and opcode
+            const bool is_move = code.size() == at + 4 && (code[at - 1] & 0xf8) == 0xb8; // mov r32, imm32
+            return is_move ? code.read<std::uint32_t>(at) : std::nullopt;
+        };
+        const auto a = constant(before);
+        const auto b = constant(after);
+        const std::size_t opcode = before.size() - std::min<std::size_t>(4, before.size());
+        if (!a || !b || *a == *b || before.slice(0, opcode) != after.slice(0, opcode))
+            return std::nullopt;
+        return std::int64_t{*b} - *a;
+    }
+
+    std::optional<std::int64_t> member_distance(ByteView instruction) const override {
+        const auto access = member_access(instruction);
+        return access ? std::optional<std::int64_t>(access->step.displacement) : std::nullopt;
+    }
+
   private:
     static constexpr unsigned kModBits = 0xc0; ///< of a ModRM byte: 01 with a displacement of one byte, 10 with four
 
