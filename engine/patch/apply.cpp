@@ -105,7 +105,13 @@ Result<Job> prepare_job(target::Target& target, const package::Package& package,
         if (stale)
             return fail(Error(Code::needs_recover, "it was unloaded while it was patched, and loaded again")
                             .in_image(job.module.name));
-        SUTURE_TRY(known, check_sequence(package, *ledger, ledgers));
+        const auto there = check_sequence(package, *ledger, ledgers);
+        // Nobody is told that nothing has to be done before that was looked at: the module may be unloaded by now.
+        if (!there && there.error().code() == Code::already_applied)
+            SUTURE_CHECK(verify_ledger(target, *ledger));
+        if (!there)
+            return fail(there.error());
+        known = *there;
     }
     SUTURE_CHECK(check_minimum(manifest, job.before ? job.before->active : 0));
     // Before as much memory is taken as the process says.

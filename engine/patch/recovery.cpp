@@ -44,6 +44,32 @@ Result<void> check_no_block(target::Target& target, VaRange range) {
     return {};
 }
 
+enum class Sites : std::uint8_t {
+    there,
+    gone,
+    hidden, ///< the module is listed and cannot be read: it comes or goes at this moment, or its pages are protected
+};
+
+Result<Sites> look_at_sites(target::Target& target, const Ledger& ledger, bool loaded) {
+    for (std::size_t i = 0; i < ledger.functions.size(); ++i) {
+        const auto writes = site_writes(ledger, i);
+        if (!writes)
+            return Sites::there; // such a ledger is refused for what it says
+        for (const SiteWrite& write : *writes) {
+            Bytes found(write.before.size());
+            const auto read = target.read(write.at, found);
+            if (!read && read.error().code() != Code::target_read_failed)
+                return std::unexpected(read.error());
+            if (loaded && !read)
+                return Sites::hidden;
+            // A program may also take a module out of the list that it has of them: then its sites are still there.
+            if (loaded ? found != write.before : read && found == write.after)
+                return Sites::there;
+        }
+    }
+    return !loaded || !ledger.functions.empty() ? Sites::gone : Sites::there;
+}
+
 } // namespace
 
 Recovery recovery_of(const Ledger& ledger, std::span<const Ledger> all) {
@@ -69,22 +95,14 @@ bool is_loaded(const Ledger& ledger, std::span<const target::Module> modules) {
 Result<bool> is_stale(target::Target& target, const Ledger& ledger, std::span<const target::Module> modules) {
     if (ledger.phase != Phase::live)
         return false;
-    // A program may also take a module out of the list that it has of them: then its sites are still there.
-    const bool loaded = is_loaded(ledger, modules);
-    for (std::size_t i = 0; i < ledger.functions.size(); ++i) {
-        const auto writes = site_writes(ledger, i);
-        if (!writes)
-            return false; // such a ledger is refused for what it says
-        for (const SiteWrite& write : *writes) {
-            Bytes found(write.before.size());
-            const auto read = target.read(write.at, found);
-            if (!read && read.error().code() != Code::target_read_failed)
-                return std::unexpected(read.error());
-            if (loaded ? !read || found != write.before : read && found == write.after)
-                return false;
-        }
+    SUTURE_TRY(Sites sites, look_at_sites(target, ledger, is_loaded(ledger, modules)));
+    constexpr int kLooks = 8;
+    for (int look = 1; sites == Sites::hidden && look < kLooks; ++look) {
+        target.wait(std::chrono::milliseconds(1));
+        SUTURE_TRY(const auto now, target.modules());
+        SUTURE_TRY(sites, look_at_sites(target, ledger, is_loaded(ledger, now)));
     }
-    return !loaded || !ledger.functions.empty();
+    return sites == Sites::gone;
 }
 
 std::string describe(Recovery recovery, const Ledger& ledger) {

@@ -14,6 +14,9 @@ namespace {
 constexpr DWORD kAllowed = CERT_TRUST_IS_UNTRUSTED_ROOT | CERT_TRUST_IS_PARTIAL_CHAIN | CERT_TRUST_IS_NOT_TIME_VALID |
                            CERT_TRUST_IS_NOT_TIME_NESTED | CERT_TRUST_REVOCATION_STATUS_UNKNOWN |
                            CERT_TRUST_IS_OFFLINE_REVOCATION;
+/// What a certificate that leads to no other one may be for as an authority. Whether it may sign code is asked of each
+/// signer elsewhere, the same on every system.
+constexpr DWORD kOfAuthorities = CERT_TRUST_IS_NOT_VALID_FOR_USAGE | CERT_TRUST_INVALID_BASIC_CONSTRAINTS;
 /// Not in every version of the headers.
 constexpr DWORD kWeakSignature = 0x00100000;
 
@@ -80,7 +83,8 @@ Result<void> check_elements(const Question& question, const CERT_CHAIN_CONTEXT& 
                         fmt::format("{}: it begins {}", name, text_of(chain[i].not_before)));
         if (question.when > chain[i].not_after)
             return fail(Code::certificate_expired, fmt::format("{}: it ended {}", name, text_of(chain[i].not_after)));
-        const DWORD error = context.rgpChain[0]->rgpElement[i]->TrustStatus.dwErrorStatus & ~kAllowed;
+        const DWORD allowed = chain.size() == 1 ? kAllowed | kOfAuthorities : kAllowed;
+        const DWORD error = context.rgpChain[0]->rgpElement[i]->TrustStatus.dwErrorStatus & ~allowed;
         if (error != 0)
             return fail(
                 (error & kWeakSignature) != 0 ? Code::signature_weak : Code::signer_not_trusted,
@@ -90,7 +94,7 @@ Result<void> check_elements(const Question& question, const CERT_CHAIN_CONTEXT& 
 }
 
 /// As Windows judges a chain; on a root that it does not know, and on times, its word is not asked for.
-Result<void> check_policy(const Question& question, const CERT_CHAIN_CONTEXT& context) {
+Result<void> check_policy(const Question& question, const CERT_CHAIN_CONTEXT& context, bool leads_on) {
     CERT_CHAIN_POLICY_PARA rules{};
     rules.cbSize = sizeof(rules);
     rules.dwFlags = CERT_CHAIN_POLICY_ALLOW_UNKNOWN_CA_FLAG | CERT_CHAIN_POLICY_IGNORE_ALL_REV_UNKNOWN_FLAGS |
@@ -107,6 +111,10 @@ Result<void> check_policy(const Question& question, const CERT_CHAIN_CONTEXT& co
     case CERT_E_CHAINING:
     case CERT_E_EXPIRED:
         return {};
+    case CERT_E_WRONG_USAGE:
+        if (!leads_on) // as in kOfAuthorities
+            return {};
+        [[fallthrough]];
     default:
         return fail(Code::signer_not_trusted, fmt::format("{}: the system refuses its chain: {}", name,
                                                           text_of_status(static_cast<long>(status.dwError))));
@@ -116,7 +124,7 @@ Result<void> check_policy(const Question& question, const CERT_CHAIN_CONTEXT& co
 Result<std::vector<Certificate>> judge(const Question& question, const CERT_CHAIN_CONTEXT& context) {
     SUTURE_TRY(std::vector<Certificate> chain, up_to_anchor(question, context));
     SUTURE_CHECK(check_elements(question, context, chain));
-    SUTURE_CHECK(check_policy(question, context));
+    SUTURE_CHECK(check_policy(question, context, chain.size() > 1));
     return chain;
 }
 

@@ -232,6 +232,22 @@ TEST_F(RecoverTest, WhatIsLeftOfAModuleThatWasUnloadedIsFreed) {
     }
 }
 
+TEST_F(RecoverTest, AModuleThatIsUnloadedAfterItWasListedIsNoticed) {
+    ASSERT_TRUE(apply_files({a_.package(1, false)}));
+    unsigned lists = 0;
+    target_.before_call = [&](unsigned, std::string_view call) -> std::optional<Error> {
+        if (call == "modules" && ++lists == 2)
+            target_.unload_module("a.dll");
+        return std::nullopt;
+    };
+    const auto report = recover(target_, {});
+    EXPECT_TRUE(report) << report.error().message();
+    EXPECT_GE(lists, 2u);
+    FakeTarget other;
+    b_.load(other);
+    EXPECT_EQ(target_.pages(), other.pages());
+}
+
 TEST_F(RecoverTest, NothingIsFreedOfAModuleThatIsHiddenOnly) {
     ASSERT_TRUE(apply_files({a_.package(1, false)}));
     target_.hide_module("a.dll");

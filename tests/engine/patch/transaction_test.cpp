@@ -361,6 +361,7 @@ TEST_F(RefusalTest, RefusesToGoOnWhereSomebodyChangedWhatSutureWrote) {
     const auto before = target_.pages();
     expect_refused(rollback(target_, "app.dll", std::nullopt, {}), Code::verification_failed, before);
     expect_refused(remove(target_, "app.dll", {}), Code::verification_failed, before);
+    expect_refused(apply_sequence(1), Code::verification_failed, before);
     const auto modules = status(target_);
     ASSERT_TRUE(modules);
     ASSERT_FALSE(modules->front().findings.empty());

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A process of which suture cannot read what it must, or that tells of itself what cannot be.
-# codes: identity-header-differs module-unreadable pe-bad-header target-map-failed target-read-failed
+# codes: identity-header-differs module-unreadable pe-bad-header target-read-failed
 . "$(dirname "$0")/../scenario.sh"
 
 start_hiding() { # ARGUMENT...
@@ -25,15 +25,6 @@ for what in list loop endless; do
   start_hiding $what heartbeat.dll
   refuses target-read-failed "$package" --pid "$pid" --allow-unsigned
 done
-
-# Stopped, no thread can be borrowed; nothing is done, and the process goes on as before when it is let go.
-start_service
-kill -STOP "$pid"
-refuses target-map-failed "$package" --pid "$pid" --allow-unsigned
-kill -CONT "$pid"
-expect_leak
-expect 0 suture apply "$package" --pid "$pid" --allow-unsigned
-expect_no_leak
 
 # One that ends meanwhile, sooner or later.
 for delay in 0 0.005 0.01 0.02 0.03 0.05; do
