@@ -47,7 +47,7 @@ std::uint64_t interval_end(const match::Places& places, const DataObject& object
     return end;
 }
 
-/// True if a zero byte at `at` ends a string: that is what a reference to an empty string leads to.
+/// True if a zero byte at `at` may end a string: that is what a reference to an empty string leads to.
 bool ends_text(const match::Places& places, Rva at) {
     const auto before =
         at.value >= kMinText ? places.program().image().bytes_at(at - kMinText, kMinText) : std::nullopt;
@@ -64,9 +64,7 @@ std::uint32_t text_size(const match::Places& places, const DataObject& object, R
     // The lowest byte of a pointer is often a zero, and text without a NUL may lie in front of it.
     if (!places.relocations_in({at, size}).empty())
         return 0;
-    if (size == 1)
-        return ends_text(places, at) ? 1 : 0;
-    if (!places.words_in({at, size}).empty())
+    if ((size == 1 && !ends_text(places, at)) || !places.words_in({at, size}).empty())
         return 0;
     const std::uint64_t end = interval_end(places, object, at);
     if (at.value + std::uint64_t{size} == end)
@@ -283,8 +281,9 @@ Contents::Expansion Contents::expand(const Question& question) const {
             found.same = false;
         else if (const auto type = program::type_described_at(pairing_.updated.program().image(), question.updated);
                  object.writable && type && question.size == 0)
-            // Types are the same by their names, wherever they are described.
-            found.same = program::type_described_at(pairing_.baseline.program().image(), question.baseline) == type;
+            // Types are the same by their names, wherever they are described, and by what they are types of.
+            found.same = program::type_described_at(pairing_.baseline.program().image(), question.baseline) == type &&
+                         same_pointer(found, question.baseline, question.updated);
         else if (object.writable)
             found.same = pairing_.data.counterpart(to.index).kind == Counterpart::Kind::paired &&
                          pairing_.data.counterpart(to.index).baseline + to.offset == question.baseline;
