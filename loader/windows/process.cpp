@@ -1,7 +1,9 @@
 #include "loader/host/process.hpp"
 
+#include "engine/pe/exports.hpp"
 #include "loader/host/module_list.hpp"
 #include "loader/windows/memory.hpp"
+#include "loader/windows/remote_call.hpp"
 #include "loader/windows/suspension.hpp"
 #include "loader/windows/views.hpp"
 #include "loader/windows/watchdog.hpp"
@@ -10,6 +12,7 @@
 #include <psapi.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -57,6 +60,9 @@ class Process final : public target::Target {
     using Target::replace;
     Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
+    bool registers_unwind() const override { return true; }
+    Result<void> register_unwind(const target::UnwindTable& table) override;
+    Result<void> unregister_unwind(Va table) override;
     Result<std::unique_ptr<target::Stop>> stop() override;
     Result<Bytes> module_file(const target::Module& module) override;
     std::chrono::nanoseconds now() override { return std::chrono::steady_clock::now().time_since_epoch(); }
@@ -68,6 +74,8 @@ class Process final : public target::Target {
   private:
     /// Started with the first thing that would have to be undone.
     Result<Unfinished*> unfinished();
+    /// Calls a function of the process's ntdll. Errors: those of call_remotely().
+    Result<bool> call(std::string_view function, Va beside, const std::array<std::uint64_t, 3>& arguments);
 
     Handle process_;
     Memory memory_;
@@ -216,6 +224,47 @@ Result<void> Process::unmap(std::span<const VaRange> ranges) {
     return unmap_views(memory_, ranges);
 }
 
+Result<bool> Process::call(std::string_view function, Va beside, const std::array<std::uint64_t, 3>& arguments) {
+    SUTURE_TRY(Unfinished * undone, unfinished());
+    const auto unreadable = [](Error why) {
+        return fail(Error(Code::unwind_not_registered, "the exports of ntdll.dll cannot be read").caused_by(why));
+    };
+    const auto ntdll = target::find_module(*this, "ntdll.dll");
+    if (!ntdll)
+        return unreadable(ntdll.error());
+    const auto bytes = target::read_bytes(*this, ntdll->range.begin, ntdll->range.size);
+    if (!bytes)
+        return unreadable(bytes.error());
+    const auto image = pe::Image::parse(*bytes, pe::Layout::mapped);
+    if (!image)
+        return unreadable(image.error());
+    const auto exports = pe::exports_of(*image);
+    if (!exports)
+        return unreadable(exports.error());
+    const auto found = std::ranges::find(*exports, function, &pe::Export::name);
+    if (found == exports->end() || !found->forwarder.empty())
+        return fail(Code::unwind_not_registered, fmt::format("ntdll.dll has no {}", function));
+    auto result = call_remotely(memory_, *undone, beside, ntdll->range.begin + found->rva.value, arguments);
+    if (!result)
+        SUTURE_CHECK(check_alive());
+    return result;
+}
+
+Result<void> Process::register_unwind(const target::UnwindTable& table) {
+    if (stop_)
+        return Target::register_unwind(table);
+    SUTURE_TRY(const bool known,
+               call("RtlAddFunctionTable", table.at, {table.at.value, table.count, table.base.value}));
+    return known ? Result<void>() : fail(Code::unwind_not_registered, "RtlAddFunctionTable failed");
+}
+
+Result<void> Process::unregister_unwind(Va table) {
+    if (stop_)
+        return Target::unregister_unwind(table);
+    SUTURE_CHECK(call("RtlDeleteFunctionTable", table, {table.value}));
+    return {};
+}
+
 Result<std::unique_ptr<target::Stop>> Process::stop() {
     if (stop_)
         return fail(Code::target_stop_failed, fmt::format("process {} is stopped already", pid_));
@@ -237,8 +286,8 @@ Result<Bytes> Process::module_file(const target::Module& module) {
     std::error_code error;
     const auto size = std::filesystem::file_size(path, error);
     if (error || size > kMaxImageFile)
-        return fail(Error(Code::file_unreadable, fmt::format("{}: {}", module.path, error.message()))
-                        .in_image(module.name));
+        return fail(
+            Error(Code::file_unreadable, fmt::format("{}: {}", module.path, error.message())).in_image(module.name));
     std::ifstream file(path, std::ios::binary);
     Bytes bytes(static_cast<std::size_t>(size));
     if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())))
@@ -249,9 +298,9 @@ Result<Bytes> Process::module_file(const target::Module& module) {
 Error cannot_open(std::uint64_t pid, DWORD error) {
     if (error == ERROR_INVALID_PARAMETER)
         return Error(Code::target_gone, fmt::format("there is no process {}", pid));
-    return Error(Code::target_inaccessible,
-                 fmt::format("process {} cannot be opened ({}); it is another user's, or protected", pid,
-                             error_text(error)));
+    return Error(
+        Code::target_inaccessible,
+        fmt::format("process {} cannot be opened ({}); it is another user's, or protected", pid, error_text(error)));
 }
 
 /// The process environment block, of a program of this machine with 64 bits.
@@ -289,7 +338,7 @@ Result<void> check_image(const Memory& memory, Va peb, std::uint64_t pid) {
 
 Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
     constexpr DWORD kAccess = PROCESS_QUERY_INFORMATION | PROCESS_VM_READ | PROCESS_VM_WRITE | PROCESS_VM_OPERATION |
-                              PROCESS_SUSPEND_RESUME | SYNCHRONIZE;
+                              PROCESS_CREATE_THREAD | PROCESS_SUSPEND_RESUME | SYNCHRONIZE;
     if (pid == 0 || pid > UINT32_MAX)
         return fail(Code::target_gone, fmt::format("{} is no process id", pid));
     Handle process(::OpenProcess(kAccess, FALSE, static_cast<DWORD>(pid)));

@@ -2,6 +2,7 @@
 
 #include "loader/windows/memory.hpp"
 #include "loader/windows/nt.hpp"
+#include "loader/windows/remote_call.hpp"
 
 #include <fmt/format.h>
 
@@ -81,6 +82,8 @@ void undo(HANDLE process, const Unfinished& unfinished) {
         NtUnmapViewOfSection(process, reinterpret_cast<void*>(unfinished.view.load()));
     if (unfinished.stopped != 0)
         NtResumeProcess(process);
+    if (unfinished.call != 0)
+        end_remote_call(memory, Va{unfinished.call}, kPatience);
 }
 
 } // namespace
@@ -122,15 +125,15 @@ Result<Watchdog> Watchdog::start(HANDLE process) {
     Watchdog watchdog(std::move(section), std::move(over), {}, shared);
     const Handle self = for_child(::GetCurrentProcess(), SYNCHRONIZE);
     const Handle target =
-        for_child(process, PROCESS_SUSPEND_RESUME | PROCESS_VM_OPERATION | PROCESS_QUERY_LIMITED_INFORMATION |
-                               PROCESS_QUERY_INFORMATION | SYNCHRONIZE);
+        for_child(process, PROCESS_SUSPEND_RESUME | PROCESS_VM_OPERATION | PROCESS_VM_READ |
+                               PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_QUERY_INFORMATION | SYNCHRONIZE);
     if (!self || !target)
         return failed("handles");
     std::array handles{self.get(), target.get(), watchdog.section_.get(), watchdog.over_.get()};
-    watchdog.helper_ = start_self(wide(fmt::format("suture {} {} {} {} {}", kAsWatchdog, number_of(self),
-                                                   number_of(target), number_of(watchdog.section_),
-                                                   number_of(watchdog.over_))),
-                                  handles);
+    watchdog.helper_ =
+        start_self(wide(fmt::format("suture {} {} {} {} {}", kAsWatchdog, number_of(self), number_of(target),
+                                    number_of(watchdog.section_), number_of(watchdog.over_))),
+                   handles);
     if (!watchdog.helper_)
         return failed("CreateProcess");
     const auto deadline = std::chrono::steady_clock::now() + kPatience;

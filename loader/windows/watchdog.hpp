@@ -25,6 +25,7 @@ struct Unfinished {
     std::atomic<std::uint32_t> ready;   ///< set by the watchdog
     std::atomic<std::uint32_t> stopped; ///< the process is to be resumed
     std::atomic<std::uint64_t> view;    ///< a view that is being made; nothing leads to it yet
+    std::atomic<std::uint64_t> call;    ///< a view that a thread may be in, which ends by itself
     std::atomic<std::uint32_t> opened_count;
     Opened opened[kMaxPages]; ///< pages that are writable while they are written
 };

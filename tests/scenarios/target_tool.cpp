@@ -102,6 +102,9 @@ void digest(const Arguments& arguments) {
     for (std::string line; std::getline(maps, line);) {
         if (line.find("[v") != std::string::npos) // vvar, vdso, vsyscall
             continue;
+        // Comes when the first thread of a process ends, by the C library: one of suture.exe's calls is one.
+        if (line.find("/libgcc_s.so") != std::string::npos)
+            continue;
         std::istringstream fields(line);
         std::string rights;
         std::uint64_t from = 0;

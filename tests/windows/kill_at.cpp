@@ -97,6 +97,13 @@ class FatedTarget final : public target::Target {
     Result<void> unmap(std::span<const VaRange> ranges) override {
         return fate_.around([&] { return target_->unmap(ranges); });
     }
+    bool registers_unwind() const override { return target_->registers_unwind(); }
+    Result<void> register_unwind(const target::UnwindTable& table) override {
+        return fate_.around([&] { return target_->register_unwind(table); });
+    }
+    Result<void> unregister_unwind(Va table) override {
+        return fate_.around([&] { return target_->unregister_unwind(table); });
+    }
     Result<void> leave() override {
         return fate_.around([&] { return target_->leave(); });
     }
