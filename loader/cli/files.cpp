@@ -19,10 +19,14 @@ std::unexpected<Error> unreadable(const std::string& path, std::string detail) {
 
 } // namespace
 
+std::filesystem::path path_of(const std::string& path) {
+    return std::u8string(path.begin(), path.end());
+}
+
 // Piece by piece: what is no ordinary file has no size to go by, and a file may grow.
 Result<Bytes> read_file(const std::string& path, std::size_t limit) {
     errno = 0;
-    std::ifstream file(path, std::ios::binary);
+    std::ifstream file(path_of(path), std::ios::binary);
     if (!file)
         return unreadable(path, std::strerror(errno));
     Bytes bytes;

@@ -1,4 +1,6 @@
 #include "loader/cli/commands.hpp"
+#include "loader/cli/entry.hpp"
+#include "loader/cli/files.hpp"
 #include "loader/cli/report.hpp"
 #include "loader/cli/system.hpp"
 
@@ -21,7 +23,7 @@ constexpr double kMaxTimeout = 86400;
 
 /// `--json` takes the next word as its file, and that may be a package.
 std::string refuse_image(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
+    std::ifstream file(path_of(path), std::ios::binary);
     std::array<char, 2> start{};
     if (path != "-" && file.read(start.data(), start.size()) && start == std::array{'M', 'Z'})
         return path + " is a PE image and would be overwritten; for standard output write --json=-";
@@ -106,7 +108,7 @@ void add_consistency(CLI::App& command, std::string& consistency) {
         ->type_name("quiescent|none");
 }
 
-int run(int argc, char** argv) {
+int run_command_line(int argc, char** argv) {
     CLI::App app("Applies hotpatches to running processes.", "suture");
     app.require_subcommand(1);
     app.allow_windows_style_options(false); // a word that begins with '/' is a path everywhere
@@ -272,11 +274,11 @@ int run(int argc, char** argv) {
 
 } // namespace
 
-int main(int argc, char** argv) {
+int suture::cli::enter(int argc, char** argv) {
     try {
         if (const int code = prepare_process(argc, argv); code != kNothingElse)
             return code;
-        return run(argc, argv);
+        return run_command_line(argc, argv);
     } catch (const std::exception& exception) { // memory, or a library that throws
         std::fprintf(stderr, "suture: error: %s\n", exception.what());
         return static_cast<int>(Exit::bad_input);

@@ -1,4 +1,5 @@
 #include "loader/cli/probe.hpp"
+#include "loader/cli/windows/text.hpp"
 
 #include "loader/windows/memory.hpp"
 
@@ -34,19 +35,19 @@ Handle inheritable(HANDLE handle) {
 
 std::string run_probe(const std::string& command, std::uint64_t pid, std::chrono::nanoseconds patience, bool verbose) {
     ::SetEnvironmentVariableA("SUTURE_PID", std::to_string(pid).c_str());
-    std::string words = "cmd.exe /d /s /c \"" + command + "\"";
+    std::wstring words = L"cmd.exe /d /s /c \"" + wide(command) + L"\"";
     SECURITY_ATTRIBUTES attributes{sizeof attributes, nullptr, TRUE};
     const Handle nothing(::CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE,
                                        &attributes, OPEN_EXISTING, 0, nullptr));
     const Handle told = verbose ? inheritable(::GetStdHandle(STD_ERROR_HANDLE)) : inheritable(nothing.get());
-    STARTUPINFOA startup{};
+    STARTUPINFOW startup{};
     startup.cb = sizeof startup;
     startup.dwFlags = STARTF_USESTDHANDLES;
     startup.hStdInput = nothing.get();
     startup.hStdOutput = startup.hStdError = told.get();
     PROCESS_INFORMATION started{};
     const Handle job = make_job();
-    if (!job || !::CreateProcessA(nullptr, words.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED | CREATE_NO_WINDOW,
+    if (!job || !::CreateProcessW(nullptr, words.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED | CREATE_NO_WINDOW,
                                   nullptr, nullptr, &startup, &started))
         return fmt::format("it cannot be started: {}", loader::last_error());
     const Handle process(started.hProcess);

@@ -1,6 +1,7 @@
 #include "loader/cli/commands.hpp"
 #include "loader/cli/report.hpp"
 #include "loader/cli/system.hpp"
+#include "loader/cli/windows/text.hpp"
 #include "loader/host/process.hpp"
 #include "loader/host/process_lock.hpp"
 #include "loader/windows/launch.hpp"
@@ -28,13 +29,6 @@ std::wstring quote(std::wstring_view word) {
     }
     text.append(backslashes, L'\\');
     return text + L'"';
-}
-
-std::wstring wide(const std::string& text) {
-    const int size = ::MultiByteToWideChar(CP_ACP, 0, text.data(), static_cast<int>(text.size()), nullptr, 0);
-    std::wstring out(static_cast<std::size_t>(size), L'\0');
-    ::MultiByteToWideChar(CP_ACP, 0, text.data(), static_cast<int>(text.size()), out.data(), size);
-    return out;
 }
 
 std::wstring command_line(const std::vector<std::string>& command) {

@@ -1,4 +1,5 @@
 #include "loader/cli/system.hpp"
+#include "loader/cli/windows/text.hpp"
 
 #include "loader/windows/handle.hpp"
 #include "loader/windows/watchdog.hpp"
@@ -53,7 +54,7 @@ bool interrupted() {
 }
 
 std::FILE* create_file(const std::string& path) {
-    return std::fopen(path.c_str(), "wbN"); // not inherited
+    return ::_wfopen(wide(path).c_str(), L"wbN"); // not inherited
 }
 
 } // namespace suture::cli
