@@ -3,15 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace suture::loader {
 
 namespace {
 
-// Of the thread environment block (NT_TIB) on 64 bits.
+// Of the thread environment block (NT_TIB) on 64 bits; the limit comes right behind.
 constexpr std::uint32_t kStackBase = 0x08;
-constexpr std::uint32_t kStackLimit = 0x10;
 
 /// CONTEXT holds vector registers at multiples of 16.
 struct alignas(16) Context {
@@ -30,28 +30,33 @@ bool has_ended(HANDLE thread) {
     return ::WaitForSingleObject(thread, 0) == WAIT_OBJECT_0;
 }
 
-VaRange stack_of(const Memory& memory, HANDLE thread) {
+std::optional<ThreadBasicInformation> information_of(HANDLE thread) {
     ThreadBasicInformation basic{};
     if (!succeeded(NtQueryInformationThread(thread, THREADINFOCLASS{}, &basic, sizeof basic, nullptr)))
-        return {};
-    const Va teb{reinterpret_cast<std::uint64_t>(basic.teb)};
-    const auto base = memory.value<std::uint64_t>(teb + kStackBase);
-    const auto limit = memory.value<std::uint64_t>(teb + kStackLimit);
-    if (!base || !limit || *limit >= *base)
-        return {};
-    return {Va{*limit}, *base - *limit};
+        return std::nullopt;
+    return basic;
 }
 
-target::ThreadState state_of(const Memory& memory, HANDLE thread, const CONTEXT& context) {
+VaRange stack_of(const Memory& memory, const ThreadBasicInformation& basic) {
+    struct Limits {
+        std::uint64_t base, limit;
+    };
+    const auto found = memory.value<Limits>(Va{reinterpret_cast<std::uint64_t>(basic.teb)} + kStackBase);
+    if (!found || found->limit >= found->base)
+        return {};
+    return {Va{found->limit}, found->base - found->limit};
+}
+
+target::ThreadState state_of(const Memory& memory, const ThreadBasicInformation& basic, const CONTEXT& context) {
     target::ThreadState state;
-    state.id = ::GetThreadId(thread);
+    state.id = reinterpret_cast<std::uint64_t>(basic.client.UniqueThread);
     state.ip = Va{context.Rip};
     state.sp = Va{context.Rsp};
     const std::array registers{context.Rax, context.Rcx, context.Rdx, context.Rbx, context.Rsp, context.Rbp,
                                context.Rsi, context.Rdi, context.R8,  context.R9,  context.R10, context.R11,
                                context.R12, context.R13, context.R14, context.R15};
     std::ranges::copy(registers, state.registers.begin());
-    const VaRange stack = stack_of(memory, thread);
+    const VaRange stack = stack_of(memory, basic);
     if (stack.contains(state.sp))
         state.stack = stack;
     // Nothing tells whether the thread is within a system call, behind which they are whatever the kernel left there.
@@ -92,6 +97,7 @@ Result<Suspension> Suspension::of(const Memory& memory, Unfinished& unfinished) 
 
 Result<void> Suspension::look() {
     constexpr auto kNoMoreEntries = static_cast<NTSTATUS>(0x8000001a); // STATUS_NO_MORE_ENTRIES
+    constexpr auto kStillActive = static_cast<NTSTATUS>(STILL_ACTIVE);
     constexpr ACCESS_MASK kAccess = THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION | SYNCHRONIZE;
     Handle thread;
     for (;;) {
@@ -113,8 +119,11 @@ Result<void> Suspension::look() {
             return fail(Error(Code::target_stop_failed, fmt::format("its registers cannot be read ({})", last_error()))
                             .in_thread(::GetThreadId(thread.get())));
         }
-        if (!has_ended(thread.get()))
-            threads_.push_back(state_of(*memory_, thread.get(), registers.context));
+        const auto basic = information_of(thread.get());
+        if (!basic)
+            return fail(Error(Code::target_stop_failed, "its stack is not known").in_thread(::GetThreadId(thread.get())));
+        if (basic->exit_status == kStillActive || !has_ended(thread.get()))
+            threads_.push_back(state_of(*memory_, *basic, registers.context));
     }
     std::ranges::sort(threads_, {}, &target::ThreadState::id);
     return {};
