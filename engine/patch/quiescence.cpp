@@ -48,10 +48,9 @@ class Lookup {
         return at.value - lowest_ <= extent_ && (find(at) || find(at - 1));
     }
 
-    /// Of a word that may be a return address: a call may be the last instruction of a function that is still running.
-    const Forbidden* find_return(Va at) const {
-        if (const Forbidden* found = find(at))
-            return found;
+    /// The entry that `at` violates by being right behind it, if it is a return address: a call may be the last
+    /// instruction of a function that is still running.
+    const Forbidden* find_before(Va at) const {
         const Forbidden* found = find(at - 1);
         return found && found->rule == Forbidden::Rule::no_ip_no_return ? found : nullptr;
     }
@@ -170,7 +169,10 @@ class BusySearch::Examiner {
     }
 
     std::optional<Busy> suspect(const target::ThreadState& thread, const Walk& walk, Va address, Va slot) const {
-        const Forbidden* found = lookup_.find_return(address);
+        const Forbidden* found = lookup_.find(address);
+        // Behind code that changes lie other functions and data, whose addresses programs keep on their stacks.
+        if (!found && (found = lookup_.find_before(address)) && !may_follow_call(machine_, map_, address))
+            return std::nullopt;
         if (!found)
             return std::nullopt;
         auto result = busy(thread, found, Busy::How::found_in_scan, address, slot);

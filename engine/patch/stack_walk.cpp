@@ -17,6 +17,16 @@ std::unique_ptr<Unwinder> make_unwinder(Machine machine, const target::ThreadSta
     return nullptr;
 }
 
+bool may_follow_call(Machine machine, CodeMap& map, Va at) {
+    switch (machine) {
+    case Machine::x64:
+        return follows_call_x64(map, at).value_or(true);
+    case Machine::arm64:
+        return follows_call_arm64(map, at).value_or(true);
+    }
+    return true;
+}
+
 Walk walk_stack(Machine machine, CodeMap& map, const target::ThreadState& thread, const StackView& stack) {
     Walk walk;
     walk.frames.push_back({thread.ip, thread.sp, Arrival::executing});

@@ -33,4 +33,7 @@ inline constexpr std::size_t kMaxFrames = 4096;
 /// Walks a stopped thread's stack. Never fails: whatever is unexpected ends the walk, incomplete.
 Walk walk_stack(Machine machine, CodeMap& map, const target::ThreadState& thread, const StackView& stack);
 
+/// False if `at` is certainly no return address: what can be read before it is no call.
+bool may_follow_call(Machine machine, CodeMap& map, Va at);
+
 } // namespace suture::patch

@@ -143,11 +143,8 @@ TakenResult by_unwind_codes(CodeImage& image, const pe::RuntimeFunction& functio
 }
 
 bool follows_call(CodeMap& map, Va at) {
-    CodeImage* image = map.image_at(at - 1);
-    if (!image || at.value % kInstructionSizeArm64 != 0 || !image->is_code(at - kInstructionSizeArm64))
-        return false;
-    const auto bytes = image->bytes_at(at - kInstructionSizeArm64, kInstructionSizeArm64);
-    return bytes && is_call_arm64(*bytes->read<std::uint32_t>(0));
+    const CodeImage* image = map.image_at(at - 1);
+    return image && image->is_code(at - 1) && follows_call_arm64(map, at).value_or(false);
 }
 
 /// What a believed step leads to. `moved`: the stack pointer must have risen.
@@ -228,6 +225,14 @@ class UnwinderArm64 : public Unwinder {
 };
 
 } // namespace
+
+std::optional<bool> follows_call_arm64(CodeMap& map, Va at) {
+    if (at.value % kInstructionSizeArm64 != 0)
+        return false;
+    CodeImage* image = map.image_at(at - 1);
+    const auto bytes = image ? image->bytes_at(at - kInstructionSizeArm64, kInstructionSizeArm64) : std::nullopt;
+    return bytes ? std::optional(is_call_arm64(*bytes->read<std::uint32_t>(0))) : std::nullopt;
+}
 
 std::unique_ptr<Unwinder> make_unwinder_arm64(const target::ThreadState& thread) {
     return std::make_unique<UnwinderArm64>(thread);

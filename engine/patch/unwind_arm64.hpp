@@ -8,4 +8,7 @@ namespace suture::patch {
 /// Microsoft Learn).
 std::unique_ptr<Unwinder> make_unwinder_arm64(const target::ThreadState& thread);
 
+/// Whether a call ends right before `at`; nothing where the code there cannot be read.
+std::optional<bool> follows_call_arm64(CodeMap& map, Va at);
+
 } // namespace suture::patch

@@ -202,12 +202,8 @@ StepResult by_epilogue(const EpilogueX64& epilogue, Registers registers, const S
 }
 
 bool follows_call(CodeMap& map, Va at) {
-    CodeImage* image = map.image_at(at - 1);
-    if (!image || !image->is_code(at - 1))
-        return false;
-    const auto bytes = image->bytes_at(at - std::min(kMaxCallSizeX64, at - image->range().begin),
-                                       std::min(kMaxCallSizeX64, at - image->range().begin));
-    return bytes && ends_with_call_x64(*bytes);
+    const CodeImage* image = map.image_at(at - 1);
+    return image && image->is_code(at - 1) && follows_call_x64(map, at).value_or(false);
 }
 
 /// What a believed step leads to.
@@ -300,6 +296,15 @@ class UnwinderX64 : public Unwinder {
 };
 
 } // namespace
+
+std::optional<bool> follows_call_x64(CodeMap& map, Va at) {
+    CodeImage* image = map.image_at(at - 1);
+    if (!image)
+        return std::nullopt;
+    const std::uint64_t size = std::min(kMaxCallSizeX64, at - image->range().begin);
+    const auto bytes = image->bytes_at(at - size, size);
+    return bytes ? std::optional(ends_with_call_x64(*bytes)) : std::nullopt;
+}
 
 std::unique_ptr<Unwinder> make_unwinder_x64(const target::ThreadState& thread) {
     return std::make_unique<UnwinderX64>(thread);

@@ -141,12 +141,25 @@ TEST_F(Quiescence, SearchesTheRestOfAStackThatItCouldNotWalk) {
     write(stale_, other_.value);
     expect_busy(function(other_, 2), How::found_in_scan, other_);
     EXPECT_TRUE(busy({function(other_, 2, Rule::no_ip_inside)}).empty());
-    // What a function's last call returns to lies behind it. Behind a site a thread may go on.
-    write(stale_, other_.value + 2);
-    expect_busy(function(other_, 2), How::found_in_scan, other_ + 2);
-    EXPECT_TRUE(busy({function(other_, 2, Rule::no_ip_inside)}).empty());
     write(stale_, other_.value + 3);
     EXPECT_TRUE(busy({function(other_, 2)}).empty());
+}
+
+TEST_F(Quiescence, SearchesForReturnAddressesBehindAFunctionWhereACallIsItsLastInstruction) {
+    thread_.ip = Va{0x7f0000000000};
+    write(stale_, middle_.value + 10);
+    expect_busy(function(middle_, 10), How::found_in_scan, middle_ + 10);
+    // Behind a site a thread may go on.
+    EXPECT_TRUE(busy({function(middle_, 10, Rule::no_ip_inside)}).empty());
+    // What a return ends, or half a call, leads to nothing behind it: the address is of what lies there.
+    write(stale_, other_.value + 2);
+    EXPECT_TRUE(busy({function(other_, 2)}).empty());
+    write(stale_, middle_.value + 9);
+    EXPECT_TRUE(busy({function(middle_, 9)}).empty());
+    // Nobody can tell what code is outside of every module.
+    const Va unknown{0x7e0000000010};
+    write(stale_, unknown.value);
+    expect_busy(function(unknown - 8, 8), How::found_in_scan, unknown);
 }
 
 TEST_F(Quiescence, SearchesOnlyWhatNoFrameAccountsFor) {

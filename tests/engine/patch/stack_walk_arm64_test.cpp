@@ -288,5 +288,17 @@ TEST_F(StackWalkArm64, RegistersAreSearchedWhereAWalkFails) {
     }
 }
 
+TEST_F(StackWalkArm64, AWordBehindCodeIsAReturnAddressIfThereIsACall) {
+    thread_.ip = Va{0x7f0000000000};
+    push(16);
+    put(8, caller_.value + 8); // two instructions, the second of which is a call
+    ASSERT_EQ(busy(caller_, 8).size(), 1u);
+    EXPECT_EQ(busy(caller_, 8)[0].how, Busy::How::found_in_scan);
+    put(8, caller_.value + 4);
+    EXPECT_TRUE(busy(caller_, 4).empty());
+    put(8, caller_.value + 7); // not where an instruction begins
+    EXPECT_TRUE(busy(caller_, 7).empty());
+}
+
 } // namespace
 } // namespace suture::patch
