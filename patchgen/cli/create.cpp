@@ -18,14 +18,14 @@ std::string default_package(const std::string& baseline) {
     return path.stem().string() + "_hotpatch" + path.extension().string();
 }
 
-/// The package's bytes, proved. Errors: reasons to refuse.
+/// The package's bytes, proved. One without a function proves that nothing has changed. Errors: reasons to refuse.
 Result<Bytes> make_package(const LoadedPair& pair, const diff::ChangeSet& changes, const CreateOptions& options,
                            Outcome& outcome, Progress& progress) {
     progress.begin(Phase::emit, "laying out the package");
     SUTURE_TRY(const package::Contents contents,
                emit::emit(*pair.baseline, *pair.updated, changes, {options.id, options.sequence, {}}));
     SUTURE_TRY(Bytes bytes, package::write_package(contents));
-    progress.begin(Phase::prove, "proving the package");
+    progress.begin(Phase::prove, changes.no_change() ? "proving that nothing has changed" : "proving the package");
     SUTURE_TRY(outcome.proof, prove::prove(*pair.baseline, *pair.updated, bytes, options.data_changes, changes.matches));
     return bytes;
 }
@@ -93,9 +93,11 @@ int create(const CreateOptions& options, const Output& output) {
     if (!changes.refusals.empty()) {
         outcome.kind = Outcome::Kind::refused;
         outcome.reasons = changes.refusals;
-    } else if (!changes.no_change()) {
+    } else {
         auto bytes = make_package(*pair, changes, options, outcome, *progress);
-        if (bytes) {
+        if (bytes && changes.no_change()) {
+            outcome.kind = Outcome::Kind::no_change;
+        } else if (bytes) {
             if (auto written = write_file(path, *bytes); !written)
                 return progress.reset(), report_error(written.error(), output);
             outcome.kind = Outcome::Kind::package;

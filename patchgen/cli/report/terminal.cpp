@@ -180,6 +180,8 @@ class Text {
     void result() {
         const Outcome& outcome = report_.outcome;
         text_ += "\n";
+        if (outcome.proof)
+            text_ += fmt::format("{} {}\n", styled(Style::good, "proved"), proof_text(*outcome.proof));
         switch (outcome.kind) {
         case Outcome::Kind::no_change:
             text_ += fmt::format("{} the images do the same; nothing was written\n", styled(Style::bold, "no change:"));
@@ -192,8 +194,6 @@ class Text {
         case Outcome::Kind::package:
             break;
         }
-        if (outcome.proof)
-            text_ += fmt::format("{} {}\n", styled(Style::good, "proved"), proof_text(*outcome.proof));
         text_ += fmt::format("{} {}, {} bytes, {} redirected\n", styled(Style::good, "wrote"), plain(outcome.package),
                              grouped(outcome.bytes), counted(outcome.proof ? outcome.proof->replaced : 0, "function"));
     }

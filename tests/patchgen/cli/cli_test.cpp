@@ -75,6 +75,7 @@ TEST(Create, WritesNothingWhereNothingChanged) {
     EXPECT_EQ(run.exit_code, 3);
     EXPECT_EQ(run.json()["result"], "no-change");
     EXPECT_TRUE(run.json()["package"].is_null());
+    EXPECT_GT(run.json()["proof"]["unchanged"], 0) << "that nothing has changed is proved, too";
     EXPECT_TRUE(folder.names().empty());
 }
 
