@@ -64,6 +64,15 @@ target::ThreadState state_of(const Memory& memory, const ThreadBasicInformation&
     return state;
 }
 
+/// A change of protection makes every place of executable pages a target that control-flow guard lets through, unless
+/// this is said: pages of a guarded module keep the targets that they have.
+DWORD keeping_targets(DWORD protection) {
+    Pages pages{};
+    pages.state = MEM_COMMIT;
+    pages.protection = protection;
+    return pages.executable() ? protection | PAGE_TARGETS_NO_UPDATE : protection;
+}
+
 /// The protection that lets pages be written while they keep all else. Pages of images and views become the process's
 /// own; code stays executable, so that the process runs on where nobody is left to give the old protection back.
 DWORD writable_of(const Pages& pages) {
@@ -138,9 +147,9 @@ bool Suspension::open(VaRange range) {
         const std::uint32_t count = unfinished_->opened_count;
         if (count == Unfinished::kMaxPages || !pages.committed())
             return false;
-        unfinished_->opened[count] = {part.begin.value, part.size, pages.protection};
+        unfinished_->opened[count] = {part.begin.value, part.size, keeping_targets(pages.protection)};
         unfinished_->opened_count = count + 1; // before, so that the watchdog knows of it in time
-        if (!memory_->protect(part, writable_of(pages)))
+        if (!memory_->protect(part, keeping_targets(writable_of(pages))))
             return false;
     }
     return true;
