@@ -15,6 +15,10 @@
 #include <string_view>
 #include <vector>
 
+namespace suture::loader {
+struct WineLayout;
+}
+
 /// What differs between processors: registers, and the bytes that borrow a thread. One folder per processor implements
 /// it; host and target are always the same.
 namespace suture::loader::arch {
@@ -95,6 +99,39 @@ extern const int kVectorRegisterSet;
 /// One system call that returns through a signal frame. Nothing if the vector registers have a form that is not known.
 std::optional<Borrowing> make_frame(const Registers& now, ByteView vector_registers, std::uint64_t mask,
                                     const Gadgets& gadgets, const SystemCall& call);
+/// True if make_pe_call() is possible here.
+extern const bool kCallsPeCode;
+/// Where in the stub the function returns to.
+extern const std::uint64_t kPeCallReturn;
+/// Bytes of the frame in which Wine's dispatcher keeps the PE side's registers, all of it.
+inline constexpr std::size_t kWholeSyscallFrame = 0x400;
+/// A call of a function of PE code.
+struct PeCall {
+    /// Of a thread that is on the Unix side: another frame has to take the place of the one in use.
+    struct SyscallFrame {
+        std::uint32_t offset = 0; ///< in the thread environment block, of its address
+        Va at;                    ///< of the one in use
+        Bytes content;            ///< likewise; empty: the thread runs PE code
+    };
+
+    Va function;
+    std::array<std::uint64_t, 3> arguments{};
+    Va stub;
+    Va stack; ///< end of what the function gets of the PE code's stack
+    int doorbell = 0;
+    std::uint64_t process = 0, thread = 0;
+    SyscallFrame syscall_frame;
+};
+struct PeBorrowing : Borrowing {
+    Va result; ///< where the function's result will lie
+};
+/// The thread calls the function, signals `doorbell` to itself, and returns through a signal frame to where it was.
+/// Nothing if that is not possible.
+std::optional<PeBorrowing> make_pe_call(const Registers& now, ByteView vector_registers, std::uint64_t mask,
+                                        const PeCall& call);
+/// True if the thread, which is in the Unix side of a wait, has left all of Wine's own work behind: it sleeps, or waits
+/// for the answer that ends its wait. `block`: its thread environment block.
+bool waits_for_the_program(const Registers& registers, Va block, const Memory& memory, const WineLayout& layout);
 /// What the call of a thread at its exit returned.
 std::int64_t returned(const Registers& registers);
 /// `registers` of a thread that was interrupted in a system call, so that it makes the call again by itself.

@@ -38,6 +38,9 @@ constexpr std::uint64_t kStackNeed = 0x1800;
 constexpr std::uint64_t kUnixStackRest = 0x1000;
 constexpr std::uint64_t kWindowsStackRest = 0x100;
 
+/// Bytes above a stack pointer among which the stub's return address is, if the stub has called PE code.
+constexpr std::size_t kPeCallDepth = 0x2000;
+
 /// Of one batch that goes wrong for a reason which another thread may not have.
 std::unexpected<Error> unsuitable(const StoppedThread& thread, std::string why) {
     return fail(Error(Code::target_map_failed, std::move(why)).in_thread(static_cast<std::uint64_t>(thread.tid)));
@@ -314,6 +317,31 @@ Result<std::int64_t> RemoteCalls::make_framed(StoppedThread& thread, const Syste
     return arch::returned(now);
 }
 
+Result<RemoteCalls::Ready> RemoteCalls::ready() {
+    SUTURE_CHECK(make({}, nullptr)); // looks at the process anew, and makes the stub
+    return Ready{stub_, doorbell_};
+}
+
+const StoppedThread* RemoteCalls::still_borrowed(const StoppedThreads& stopped) const {
+    const auto found = std::ranges::find_if(stopped.threads(), [this](const StoppedThread& thread) {
+        return may_be_in_stub(arch::ip_of(thread.registers)) || (expects_pe_calls_ && will_return_to_stub(thread));
+    });
+    return found == stopped.threads().end() ? nullptr : &*found;
+}
+
+bool RemoteCalls::will_return_to_stub(const StoppedThread& thread) const {
+    const auto state = thread_state(memory_, layout_, static_cast<std::uint64_t>(thread.tid), thread.registers, true);
+    if (!state || !state->stack.contains(state->sp))
+        return false;
+    std::array<std::uint64_t, kPeCallDepth / 8> words;
+    const std::size_t count = std::min<std::uint64_t>(kPeCallDepth, state->stack.end() - state->sp) / 8;
+    // What cannot be read holds no frame.
+    return memory_.read(state->sp, {reinterpret_cast<std::uint8_t*>(words.data()), count * 8}) &&
+           std::ranges::any_of(std::span(words).first(count), [](std::uint64_t word) {
+               return word % kStubSize == arch::kPeCallReturn && may_be_in_stub(Va{word});
+           });
+}
+
 Result<VaRange> RemoteCalls::staging(bool clean, StoppedThreads* stopped) {
     SUTURE_CHECK(prepare());
     if (stub_.value == 0) {
@@ -371,9 +399,8 @@ Result<void> RemoteCalls::leave(bool keep_stub, StoppedThreads* stopped) {
 }
 
 Result<void> RemoteCalls::unmap_all(bool keep_stub, StoppedThreads& stopped) {
-    for (const StoppedThread& thread : stopped.threads())
-        if (may_be_in_stub(arch::ip_of(thread.registers)))
-            return unsuitable(thread, "it is still in the code that an injector left");
+    if (const StoppedThread* const borrowed = still_borrowed(stopped))
+        return unsuitable(*borrowed, "it is still in the code that an injector left");
     SUTURE_TRY(maps_, read_maps(memory_.pid()));
     SUTURE_TRY(const Remains remains, this->remains());
     std::vector<VaRange> ranges = remains.aside;

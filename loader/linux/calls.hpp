@@ -28,6 +28,23 @@ class RemoteCalls {
     Result<std::vector<std::int64_t>> make(std::span<const arch::SystemCall> calls, StoppedThreads* stopped);
     static constexpr std::size_t kMaxCalls = 24;
 
+    /// The stub, and a signal that the process ignores.
+    struct Ready {
+        Va stub;
+        int doorbell = 0;
+    };
+    /// Not to be called while threads are stopped.
+    Result<Ready> ready();
+    /// How much of the thread's stack may be written to; nothing if it is on one that is not known. Of the process as
+    /// it was at the last call.
+    std::optional<VaRange> free_stack(const StoppedThread& thread) const;
+
+    /// A thread that makes calls for an injector, or null.
+    const StoppedThread* still_borrowed(const StoppedThreads& stopped) const;
+    /// Whether a thread may be in PE code that the stub has called; stacks are looked through then.
+    bool expects_pe_calls() const { return expects_pe_calls_; }
+    void expect_pe_calls(bool may_be) { expects_pe_calls_ = may_be && arch::kCallsPeCode; }
+
     /// Where something may be mapped for a moment, to be moved into place; `clean`: what lies there, of a dead
     /// injector, is unmapped first. Calls in a stop are quick only after this was called outside of one.
     Result<VaRange> staging(bool clean, StoppedThreads* stopped);
@@ -56,9 +73,7 @@ class RemoteCalls {
     Result<std::int64_t> make_framed(StoppedThread& thread, const arch::SystemCall& call);
     Result<void> unmap_all(bool keep_stub, StoppedThreads& stopped);
     Result<void> find_gadgets();
-
-    /// How much of the thread's stack may be written to; nothing if it is on one that is not known.
-    std::optional<VaRange> free_stack(const StoppedThread& thread) const;
+    bool will_return_to_stub(const StoppedThread& thread) const;
 
     const Memory& memory_;
     const WineLayout& layout_;
@@ -66,6 +81,7 @@ class RemoteCalls {
     arch::Gadgets gadgets_;
     Va stub_;          ///< zero: none known
     int doorbell_ = 0; ///< a signal that the process ignores
+    bool expects_pe_calls_ = false;
 };
 
 } // namespace suture::loader

@@ -5,6 +5,7 @@
 #include "loader/linux/maps.hpp"
 #include "loader/linux/memory.hpp"
 #include "loader/linux/pages.hpp"
+#include "loader/linux/pe_calls.hpp"
 #include "loader/linux/procfs.hpp"
 #include "loader/linux/stub.hpp"
 #include "loader/linux/threads.hpp"
@@ -50,7 +51,10 @@ class LinuxStop final : public target::Stop {
 
 class Process final : public target::Target {
   public:
-    Process(Memory memory, WineProcess wine) : memory_(std::move(memory)), wine_(std::move(wine)) {}
+    /// `visited`: an injector has been there before.
+    Process(Memory memory, WineProcess wine, bool visited) : memory_(std::move(memory)), wine_(std::move(wine)) {
+        calls_.expect_pe_calls(visited);
+    }
     Process(Memory memory, WineProcess wine, StoppedThreads held)
         : memory_(std::move(memory)), wine_(std::move(wine)), held_(std::move(held)) {}
 
@@ -67,6 +71,10 @@ class Process final : public target::Target {
     using Target::replace;
     Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
+    /// A program that is just being started has only one thread, and that is in the middle of Wine's loader.
+    bool registers_unwind() const override { return PeCalls::possible() && !held_; }
+    Result<void> register_unwind(const target::UnwindTable& table) override;
+    Result<void> unregister_unwind(Va table) override;
     Result<void> leave() override;
     Result<target::Remains> remains() override;
     Result<void> tidy() override;
@@ -91,6 +99,7 @@ class Process final : public target::Target {
     WineProcess wine_;
     RemoteCalls calls_{memory_, wine_.layout};
     RemotePages pages_{memory_, calls_};
+    PeCalls pe_calls_{memory_, wine_.layout, calls_};
     LinuxStop* stop_ = nullptr;
     std::optional<StoppedThreads> held_; ///< those of a process that stands still all the time
 };
@@ -181,6 +190,28 @@ Result<void> Process::unmap(std::span<const VaRange> ranges) {
     return pages_.unmap(ranges, stopped());
 }
 
+Result<void> Process::register_unwind(const target::UnwindTable& table) {
+    SUTURE_CHECK(memory_.check_alive());
+    if (stopped())
+        return Target::register_unwind(table);
+    SUTURE_TRY(const auto modules, this->modules());
+    SUTURE_TRY(const std::uint64_t known,
+               pe_calls_.call(*this, modules, "RtlAddFunctionTable", {table.at.value, table.count, table.base.value}));
+    // BOOLEAN
+    if ((known & 0xff) == 0)
+        return fail(Code::unwind_not_registered, "RtlAddFunctionTable failed");
+    return {};
+}
+
+Result<void> Process::unregister_unwind(Va table) {
+    SUTURE_CHECK(memory_.check_alive());
+    if (stopped())
+        return Target::unregister_unwind(table);
+    SUTURE_TRY(const auto modules, this->modules());
+    SUTURE_CHECK(pe_calls_.call(*this, modules, "RtlDeleteFunctionTable", {table.value}));
+    return {};
+}
+
 Result<void> Process::leave() {
     SUTURE_CHECK(memory_.check_alive());
     return calls_.leave(false, stopped());
@@ -219,13 +250,6 @@ std::optional<std::vector<target::ThreadState>> Process::states_of(StoppedThread
     return states;
 }
 
-/// A thread that makes calls for an injector, or null.
-const StoppedThread* still_borrowed(StoppedThreads& stopped) {
-    const auto found = std::ranges::find_if(
-        stopped.threads(), [](const StoppedThread& thread) { return may_be_in_stub(arch::ip_of(thread.registers)); });
-    return found == stopped.threads().end() ? nullptr : &*found;
-}
-
 Result<std::unique_ptr<target::Stop>> Process::stop() {
     /// Looks at a process with a thread that is between PE code and the Unix side; the last one takes it as it is.
     constexpr int kAttempts = 4;
@@ -245,7 +269,7 @@ Result<std::unique_ptr<target::Stop>> Process::stop() {
     for (int attempt = 1;; ++attempt) {
         SUTURE_TRY(StoppedThreads all, StoppedThreads::all(pid()));
         // What a dead injector made a thread do is not over: its calls would come in the middle of this operation.
-        if (const StoppedThread* const borrowed = still_borrowed(all)) {
+        if (const StoppedThread* const borrowed = calls_.still_borrowed(all)) {
             if (std::chrono::steady_clock::now() >= deadline)
                 return fail(Error(Code::target_stop_failed, "it does not come back from the calls of an injector")
                                 .in_thread(static_cast<std::uint64_t>(borrowed->tid)));
@@ -357,7 +381,8 @@ Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
         return fail(unless_ended(memory, std::move(wine).error()));
     if (auto image = check_image(memory, wine->image); !image)
         return fail(unless_ended(memory, std::move(image).error()));
-    return std::make_unique<Process>(std::move(memory), std::move(*wine));
+    const bool visited = !find_stubs(memory, maps).empty();
+    return std::make_unique<Process>(std::move(memory), std::move(*wine), visited);
 }
 
 Result<std::unique_ptr<target::Target>> open_held_process(const StoppedThread& only) {

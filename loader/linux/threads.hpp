@@ -40,6 +40,7 @@ class StoppedThreads {
     ~StoppedThreads() { release(); }
 
     std::vector<StoppedThread>& threads() { return threads_; }
+    const std::vector<StoppedThread>& threads() const { return threads_; }
     /// When the first of them was asked to stop.
     std::chrono::steady_clock::time_point began() const { return began_; }
     /// Lets them run on. False if one of them was gone.

@@ -4,6 +4,8 @@
 # busy heartbeat service with clients connected.
 # After each: no wrong or lost reply, `suture status` tells the truth, `suture recover` succeeds, and once everything is
 # removed the process is what it was, to the byte.
+# So are apply and remove on a program in which exceptions fly through what is replaced all the time: a thread of it
+# makes unwind data known and forgotten, and each line of its output is right.
 # So is an apply for two modules, on a process of its own: after `suture recover` both are patched, or none is. And the
 # helper of `suture run` is killed while it holds the program: it ends, or it was let go with everything in force.
 #
@@ -15,7 +17,9 @@ set -o pipefail
 share=${1:-150}
 [ $# -eq 0 ] || shift
 operations=${*:-apply unchecked later rollback remove recover}
-extra=${*:-several run}
+throws=throws
+[ -e "$SUTURE_SCENARIO_PROGRAMS/throws_clang_baseline.exe" ] || throws= # not on every machine
+extra=${*:-several $throws run}
 # What only reads is left out: to die before it is to die before what follows.
 calls=ptrace,process_vm_writev,pwrite64,waitid,memfd_create,write,fcntl,bind,clone,clone3,kill,tgkill
 options="--timeout 60 --quiet"
@@ -155,6 +159,53 @@ kill_several() {
   done <places.several
   echo "several: killed $of_this times of $many calls"
 }
+# What the program of exceptions says of itself: nothing came back wrong, and whose code it sees.
+expect_right() { # what was done
+  line=$(fresh_line)
+  case $line in *' wrong=0 '*) ;; *) fail "$1: $line" ;; esac
+  case $(in_force)/$line in
+    none/*' cxx-out=0 '*' known=0 '* | 0/*' cxx-out=0 '* | 1/*' cxx-out=1 '*' known=1 '*) ;;
+    *) fail "$1: sequence $(in_force) is in force, and the program sees: $line" ;;
+  esac
+}
+kill_throws() {
+  of_this=0 many=0
+  thrower=$SUTURE_SCENARIO_PROGRAMS/throws_clang
+  expect 0 patchgen create "${thrower}_baseline.exe" "${thrower}_updated.exe" -o throws.dll
+  start_program "${thrower}_baseline.exe"
+  digest >before-throws
+  in_it="--pid $pid --timeout 60 --quiet"
+  apply="suture apply throws.dll --allow-unsigned $in_it" remove="suture remove --module throws_clang_baseline.exe $in_it"
+  for operation in apply remove; do
+    [ $operation = apply ] || quietly $apply
+    # shellcheck disable=SC2086
+    strace -f -qq -o trace -e trace=$calls ${!operation} >>log 2>&1 || fail "$operation fails while exceptions fly"
+    [ $operation = remove ] || quietly $remove
+    sed -n 's/^[0-9]* *\([a-z_0-9]*\)(.*/\1/p' trace | awk -v of=$operation '{ print of, $1, ++count[$1] }'
+  done >places.throws
+  many=$(wc -l <places.throws)
+  step=1
+  [ "$share" = all ] || step=$(((many * 6 + share - 1) / share))
+  turn=0
+  while read -r operation call n; do
+    turn=$((turn + 1))
+    [ $((turn % step)) = 0 ] || continue
+    [ $operation = apply ] || quietly $apply
+    # shellcheck disable=SC2086
+    if killed_at "$call:when=$n" ${!operation}; then kills=$((kills + 1)) of_this=$((of_this + 1)); fi
+    kill -0 "$pid" 2>/dev/null || fail "$operation killed at $call $n: the program ended"
+    state=0; suture status --pid "$pid" --json status.json --quiet >>log 2>&1 || state=$?
+    [ $state != 0 ] || expect_right "$operation killed at $call $n"
+    code=0; suture recover $in_it >>log 2>&1 || code=$?
+    case $state/$code in 0/3 | 8/0) ;; *) fail "$operation killed at $call $n: status ended with $state, recover with $code" ;; esac
+    quietly suture status --pid "$pid" --json status.json --quiet
+    expect_right "$operation killed at $call $n, recovered"
+    code=0; $remove >>log 2>&1 || code=$?
+    case $code in 0 | 3) ;; *) fail "$operation killed at $call $n: remove ends with $code" ;; esac
+    expect_digest before-throws "$operation killed at $call $n"
+  done <places.throws
+  echo "throws: killed $of_this times of $many calls"
+}
 tracer_of() { sed -n 's/^TracerPid:[^0-9]*//p' "/proc/$1/status" 2>/dev/null || :; }
 is_held() { case $(tracer_of "$1") in '' | 0) return 1 ;; esac; }
 has_ended() { case $(sed -n 's/^State:[^A-Z]*\([A-Z]\).*/\1/p' "/proc/$1/status" 2>/dev/null) in Z | '') ;; *) return 1 ;; esac; }
@@ -195,7 +246,7 @@ kills=0 intact=0 recovered=0 unkilled=0
 deadly=$(($(places apply | grep -c '^ptrace ') * 6 / 10))
 remove_all
 for operation in $operations; do
-  case $operation in several | run) continue ;; esac
+  case $operation in several | throws | run) continue ;; esac
   arrange "$operation"
   places "$operation" >"places.$operation"
   remove_all
@@ -206,7 +257,7 @@ step=1
 [ "$share" = all ] || step=$(((total + share - 1) / share))
 turn=0
 for operation in $operations; do
-  case $operation in several | run) continue ;; esac
+  case $operation in several | throws | run) continue ;; esac
   of_this=0
   while read -r call n; do
     turn=$((turn + 1))
@@ -229,7 +280,7 @@ for kind in old_replies new_replies; do
 done
 make_early
 for operation in $extra; do
-  case $operation in several | run) "kill_$operation" ;; esac
+  case $operation in several | throws | run) "kill_$operation" ;; esac
 done
 echo "kills: $kills ($recovered left something to recover, $intact nothing), $unkilled came to their end," \
   "$(($(date +%s) - started)) s; clients: $(cat load.json)"

@@ -16,7 +16,7 @@ namespace suture::loader::arch {
 namespace {
 
 // rbx: the list of calls, r12: their number, r13: the registers to go back to.
-constexpr std::array<std::uint8_t, 120> kStub = {
+constexpr std::array<std::uint8_t, kPeCallOffset + 92> kStub = {
     0x48, 0x8b, 0x03,                         //  0: mov rax, [rbx]
     0x48, 0x8b, 0x7b, 0x08,                   //  3: mov rdi, [rbx+8]
     0x48, 0x8b, 0x73, 0x10,                   //  7: mov rsi, [rbx+16]
@@ -43,8 +43,36 @@ constexpr std::array<std::uint8_t, 120> kStub = {
     0x9d,                                     // 85: popfq
     0xc2, 0x80, 0x00,                         // 86: ret 128
     // What says that a page is a stub of this form, with the code itself.
-    's', 'u', 't', 'u', 'r', 'e', ' ', 's', 't', 'u', 'b', ' ', '2', 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    's', 'u', 't', 'u', 'r', 'e', ' ', 's', 't', 'u', 'b', ' ', '3', 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    // rbx: a PeRecord (pe_call.cpp). The function keeps it.
+    0x48, 0x8b, 0x43, 0x28,       // 120: mov rax, [rbx+40]
+    0x48, 0x85, 0xc0,             // 124: test rax, rax
+    0x74, 0x08,                   // 127: jz 137
+    0x48, 0x8b, 0x4b, 0x30,       // 129: mov rcx, [rbx+48]
+    0x65, 0x48, 0x89, 0x08,       // 133: mov gs:[rax], rcx
+    0x48, 0x8b, 0x4b, 0x08,       // 137: mov rcx, [rbx+8]
+    0x48, 0x8b, 0x53, 0x10,       // 141: mov rdx, [rbx+16]
+    0x4c, 0x8b, 0x43, 0x18,       // 145: mov r8, [rbx+24]
+    0xff, 0x13,                   // 149: call [rbx]
+    // A frame that comes to lie there later must not look as if the function were running.
+    0x48, 0xc7, 0x44, 0x24, 0xf8, // 151: mov qword [rsp-8], 0
+    0, 0, 0, 0,
+    0x48, 0x89, 0x43, 0x20,       // 160: mov [rbx+32], rax
+    0x48, 0x8b, 0x43, 0x28,       // 164: mov rax, [rbx+40]
+    0x48, 0x85, 0xc0,             // 168: test rax, rax
+    0x74, 0x08,                   // 171: jz 181
+    0x48, 0x8b, 0x4b, 0x38,       // 173: mov rcx, [rbx+56]
+    0x65, 0x48, 0x89, 0x08,       // 177: mov gs:[rax], rcx
+    0x48, 0x8b, 0x7b, 0x40,       // 181: mov rdi, [rbx+64]
+    0x48, 0x8b, 0x73, 0x48,       // 185: mov rsi, [rbx+72]
+    0x48, 0x8b, 0x53, 0x50,       // 189: mov rdx, [rbx+80]
+    0xb8, 0xea, 0x00, 0x00, 0x00, // 193: mov eax, 234 (tgkill)
+    0x0f, 0x05,                   // 198: syscall
+    0x48, 0x8b, 0x63, 0x58,       // 200: mov rsp, [rbx+88]
+    0xb8, 0x0f, 0x00, 0x00, 0x00, // 204: mov eax, 15 (rt_sigreturn)
+    0x0f, 0x05,                   // 209: syscall
+    0xcc};                        // 211: int3
 constexpr std::uint64_t kAfterCall = 29;
 
 struct Call {

@@ -111,8 +111,8 @@ void find_gadgets(ByteView code, Va at, Gadgets& gadgets) {
     find(kRestoreContext, gadgets.restore_context);
 }
 
-std::optional<Borrowing> make_frame(const Registers& now, ByteView vector_registers, std::uint64_t mask,
-                                    const Gadgets& gadgets, const SystemCall& call) {
+std::optional<Borrowing> return_frame(const Registers& now, ByteView vector_registers, std::uint64_t mask,
+                                      Va return_address) {
     const auto area = vector_area(vector_registers);
     if (!area)
         return std::nullopt;
@@ -122,7 +122,7 @@ std::optional<Borrowing> make_frame(const Registers& now, ByteView vector_regist
     const std::uint64_t base = ((area_at - kFrameRoom) & ~std::uint64_t{15}) - 8;
 
     SignalFrame frame{};
-    frame.return_address = gadgets.restore_context.value;
+    frame.return_address = return_address.value;
     frame.flags = kFrameFlags;
     frame.stack_flags = kKeepSignalStack;
     frame.r8 = r.r8, frame.r9 = r.r9, frame.r10 = r.r10, frame.r11 = r.r11;
@@ -138,16 +138,23 @@ std::optional<Borrowing> make_frame(const Registers& now, ByteView vector_regist
     Borrowing borrowing{Va{base}, Bytes(top - base), now};
     put(borrowing.image, 0, frame);
     std::copy(area->begin(), area->end(), borrowing.image.begin() + static_cast<std::ptrdiff_t>(area_at - base));
+    return borrowing;
+}
 
+std::optional<Borrowing> make_frame(const Registers& now, ByteView vector_registers, std::uint64_t mask,
+                                    const Gadgets& gadgets, const SystemCall& call) {
+    auto borrowing = return_frame(now, vector_registers, mask, gadgets.restore_context);
+    if (!borrowing)
+        return std::nullopt;
     user_regs_struct start = native(now);
     start.rip = gadgets.call.value;
-    start.rsp = base;
+    start.rsp = borrowing->at.value;
     start.rax = static_cast<unsigned long long>(call.number);
     start.orig_rax = kNoCall;
     start.rdi = call.arguments[0], start.rsi = call.arguments[1], start.rdx = call.arguments[2];
     start.r10 = call.arguments[3], start.r8 = call.arguments[4], start.r9 = call.arguments[5];
     start.eflags &= ~std::uint64_t{kDirection};
-    borrowing.start = wrapped(start);
+    borrowing->start = wrapped(start);
     return borrowing;
 }
 
