@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <thread>
 
 namespace suture::loader {
 
@@ -63,6 +64,10 @@ bool failed(std::int64_t result) {
 std::optional<VaRange> RemoteCalls::free_stack(const StoppedThread& thread) const {
     const auto block = read_thread_block(memory_, layout_, arch::thread_block_of(thread.registers, memory_));
     if (!block || !arch::may_be_borrowed(thread.registers))
+        return std::nullopt;
+    // A fault that it has caused just now would be taken for one of the code that it is borrowed for.
+    const auto pending = tracing::own_pending(thread.tid);
+    if (!pending || *pending & kOwnFaults)
         return std::nullopt;
     const Va sp = arch::sp_of(thread.registers);
     Va floor;
@@ -378,8 +383,7 @@ Result<RemoteCalls::Remains> RemoteCalls::remains() const {
 }
 
 Result<void> RemoteCalls::leave(bool keep_stub, StoppedThreads* stopped) {
-    /// Rounds in which a thread that a dead injector borrowed may come back from the stub.
-    constexpr int kAttempts = 20;
+    constexpr std::chrono::microseconds kBetween{200};
 
     SUTURE_CHECK(prepare());
     if (find_stubs(memory_, maps_).empty())
@@ -388,14 +392,16 @@ Result<void> RemoteCalls::leave(bool keep_stub, StoppedThreads* stopped) {
         SUTURE_CHECK(find_gadgets());
     if (stopped)
         return unmap_all(keep_stub, *stopped);
-    Result<void> done;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    // A thread that was borrowed may be on its last steps in the stub, and on a busy machine gets no turn for a while.
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
         SUTURE_TRY(StoppedThreads all, StoppedThreads::all(memory_.pid()));
-        done = unmap_all(keep_stub, all);
-        if (done || done.error().code() == Code::target_gone)
-            break;
+        auto done = unmap_all(keep_stub, all);
+        if (done || done.error().code() == Code::target_gone || std::chrono::steady_clock::now() >= deadline)
+            return done;
+        all.release();
+        std::this_thread::sleep_for(kBetween);
     }
-    return done;
 }
 
 Result<void> RemoteCalls::unmap_all(bool keep_stub, StoppedThreads& stopped) {

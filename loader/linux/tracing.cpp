@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
@@ -143,6 +144,21 @@ bool get_mask(pid_t tid, std::uint64_t& mask) {
 
 bool set_mask(pid_t tid, std::uint64_t mask) {
     return trace(PTRACE_SETSIGMASK, tid, sizeof mask, &mask);
+}
+
+std::optional<std::uint64_t> own_pending(pid_t tid) {
+    /// At most this many are looked at; faults are rare and come once.
+    constexpr int kMost = 32;
+
+    std::array<siginfo_t, kMost> found;
+    __ptrace_peeksiginfo_args which{0, 0, kMost};
+    const long count = ::ptrace(PTRACE_PEEKSIGINFO, tid, static_cast<void*>(&which), static_cast<void*>(found.data()));
+    if (count < 0 || count == kMost)
+        return std::nullopt;
+    std::uint64_t signals = 0;
+    for (long i = 0; i < count; ++i)
+        signals |= std::uint64_t{1} << (found[static_cast<std::size_t>(i)].si_signo - 1);
+    return signals;
 }
 
 std::string refusal(std::uint64_t tid) {

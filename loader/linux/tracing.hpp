@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 /// ptrace(2), as far as it is needed. A tracer is a thread, not a process: all calls on a tracee come from the one that
@@ -56,6 +57,9 @@ Bytes get_vector_registers(pid_t tid);
 bool get_mask(pid_t tid, std::uint64_t& mask);
 bool set_mask(pid_t tid, std::uint64_t mask);
 
+/// Signals that are for this thread alone and were not delivered yet, bit 0 for number 1: a fault that it has just caused
+/// among them. Nothing if that cannot be told.
+std::optional<std::uint64_t> own_pending(pid_t tid);
 /// Why a thread cannot be attached to: "is traced by 12 (gdb)" or "may not be traced by user 65534".
 std::string refusal(std::uint64_t tid);
 

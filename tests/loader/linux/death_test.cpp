@@ -41,7 +41,7 @@ using test::ThreadsProgram;
         ::pause();
 }
 
-/// Maps, replaces, stops, unmaps and leaves until it is killed.
+/// Maps, replaces, makes unwind data known and forgotten, stops, unmaps and leaves until it is killed.
 [[noreturn]] void inject_for_ever(std::uint64_t pid, std::uint64_t place) {
     const auto opened = open_process(pid);
     if (!opened)
@@ -51,6 +51,10 @@ using test::ThreadsProgram;
     for (int i = 0;; ++i) {
         static_cast<void>(target.map({&mapping, 1}));
         static_cast<void>(target.replace(mapping));
+        if (target.registers_unwind() && i % 3 == 0) {
+            static_cast<void>(target.register_unwind({mapping.range.begin, mapping.range.begin, 1}));
+            static_cast<void>(target.unregister_unwind(mapping.range.begin));
+        }
         if (const auto stop = target.stop())
             static_cast<void>((*stop)->write_code(mapping.range.begin, Bytes{2}));
         static_cast<void>(target.unmap({&mapping.range, 1}));

@@ -204,21 +204,15 @@ struct Cell {
     int (*tried)(int);
 };
 constexpr Cell kCells[] = {
-    {"cxx-in", try_cxx_in},
-    {"cxx-again", try_cxx_again},
+    {"cxx-in", try_cxx_in},           {"cxx-again", try_cxx_again},
     {"cxx-cleanup", try_cxx_cleanup},
 #ifdef WITH_SEH
-    {"seh-in", try_seh_in},
-    {"seh-finally", try_seh_finally},
+    {"seh-in", try_seh_in},           {"seh-finally", try_seh_finally},
 #endif
-    {"cxx-through", try_cxx_through},
-    {"cxx-out", try_cxx_out},
-    {"seh-through", try_seh_through},
-    {"seh-out", try_seh_out},
-    {"jump-in", try_jump_in},
-    {"jump-through", try_jump_through},
-    {"jump-out", try_jump_out},
-    {"walk", try_walk},
+    {"cxx-through", try_cxx_through}, {"cxx-out", try_cxx_out},
+    {"seh-through", try_seh_through}, {"seh-out", try_seh_out},
+    {"jump-in", try_jump_in},         {"jump-through", try_jump_through},
+    {"jump-out", try_jump_out},       {"walk", try_walk},
 };
 
 std::atomic<long> rounds, wrong;
@@ -238,7 +232,9 @@ int main() {
     HANDLE lines =
         CreateFileA("out.txt", FILE_APPEND_DATA, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, CREATE_ALWAYS, 0, NULL);
     // What a system loads once the first thread ends is there from the beginning.
-    WaitForSingleObject(CreateThread(nullptr, 0, [](void*) -> DWORD { return 0; }, nullptr, 0, nullptr), INFINITE);
+    WaitForSingleObject(CreateThread(
+                            nullptr, 0, [](void*) -> DWORD { return 0; }, nullptr, 0, nullptr),
+                        INFINITE);
     for (int i = 0; i < 4; ++i)
         CreateThread(nullptr, 0, work, nullptr, 0, nullptr);
     for (int value = 1;; value = value % 500 + 1) {

@@ -1,7 +1,7 @@
 // A process with threads in many states that check themselves.
 //
-//   threads.exe COUNT [WHAT]    COUNT threads, of all kinds in turn, or all of the kind WHAT (a name below);
-//                               always one more that sleeps for ever
+//   threads.exe COUNT [WHAT]    COUNT threads, of all kinds in turn but "fault", or all of the kind WHAT (a name
+//                               below); always one more that sleeps for ever
 //
 // Writes "module BASE SIZE PATH" for each loaded module, "ready COUNT", and then every 50 ms
 // "alive N errors E stuck S": E wrong results so far, S threads that did nothing for two seconds.
@@ -97,6 +97,29 @@ __asm__(".text\n"
         "  pop r15\n pop r14\n pop r13\n pop r12\n pop rdi\n pop rsi\n pop rbp\n pop rbx\n ret\n");
 #endif
 
+// Reads from an address, which is a fault; returns what the handler below puts in place of the number.
+uint32_t read_nothing(const void* address);
+#ifdef __aarch64__
+__asm__(".globl read_nothing\nread_nothing:\n ldr w0, [x0]\n ret\n");
+#else
+__asm__(".globl read_nothing\nread_nothing:\n mov eax, [rcx]\n ret\n");
+#endif
+#define FAULT_READS 42
+
+static LONG CALLBACK pass_over(EXCEPTION_POINTERS* pointers) {
+    const EXCEPTION_RECORD* record = pointers->ExceptionRecord;
+    if (record->ExceptionCode != EXCEPTION_ACCESS_VIOLATION || record->ExceptionAddress != (void*)&read_nothing)
+        return EXCEPTION_CONTINUE_SEARCH;
+#ifdef __aarch64__
+    pointers->ContextRecord->X[0] = FAULT_READS;
+    pointers->ContextRecord->Pc += 4;
+#else
+    pointers->ContextRecord->Rax = FAULT_READS;
+    pointers->ContextRecord->Rip += 2;
+#endif
+    return EXCEPTION_CONTINUE_EXECUTION;
+}
+
 static uint32_t sum(uint32_t depth, uint32_t seed) {
     volatile uint32_t local[16];
     for (uint32_t i = 0; i < 16; ++i)
@@ -155,13 +178,18 @@ static void query(int index) {
         check(VirtualFree(memory, 0, MEM_RELEASE));
     }
 }
+static void fault(int index) {
+    (void)index;
+    check(read_nothing(NULL) == FAULT_READS);
+}
 
 static const struct {
     const char* name;
     void (*run)(int index);
 } kinds[] = {{"wait", wait_with_timeout}, {"spin", spin},         {"nap", nap},
              {"signal", signal_event},    {"yield", yield},       {"registers", registers},
-             {"recurse", recurse},        {"floating", floating}, {"query", query}};
+             {"recurse", recurse},        {"floating", floating}, {"query", query},
+             {"fault", fault}};
 #define KIND_COUNT ((int)(sizeof(kinds) / sizeof(kinds[0])))
 static int only = -1;
 
@@ -169,7 +197,7 @@ static DWORD WINAPI work(void* parameter) {
     const int index = (int)(intptr_t)parameter;
     InterlockedIncrement(&started);
     for (;;) {
-        kinds[only < 0 ? index % KIND_COUNT : only].run(index);
+        kinds[only < 0 ? index % (KIND_COUNT - 1) : only].run(index);
         InterlockedIncrement(&counters[index]);
     }
     return 0;
@@ -207,6 +235,7 @@ int main(int argc, char** argv) {
             only = i;
     }
     list_modules();
+    AddVectoredExceptionHandler(1, pass_over);
     CreateThread(NULL, 0, sleep_for_ever, NULL, 0, NULL);
     for (int i = 0; i < count; ++i) {
         events[i] = CreateEventA(NULL, FALSE, FALSE, NULL);
