@@ -1,4 +1,4 @@
-#include "loader/host/process.hpp"
+#include "loader/windows/process.hpp"
 
 #include "engine/pe/exports.hpp"
 #include "loader/host/module_list.hpp"
@@ -44,8 +44,8 @@ class WindowsStop final : public target::Stop {
 
 class Process final : public target::Target {
   public:
-    Process(Handle process, Va peb, std::uint64_t pid)
-        : process_(std::move(process)), memory_(process_.get()), peb_(peb), pid_(pid) {}
+    Process(Handle process, Va peb, std::uint64_t pid, bool held)
+        : process_(std::move(process)), memory_(process_.get()), peb_(peb), pid_(pid), held_(held) {}
 
     std::uint64_t pid() const override { return pid_; }
     Machine machine() const override { return Machine::x64; }
@@ -60,7 +60,7 @@ class Process final : public target::Target {
     using Target::replace;
     Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
-    bool registers_unwind() const override { return true; }
+    bool registers_unwind() const override { return !held_; }
     Result<void> register_unwind(const target::UnwindTable& table) override;
     Result<void> unregister_unwind(Va table) override;
     Result<std::unique_ptr<target::Stop>> stop() override;
@@ -81,6 +81,7 @@ class Process final : public target::Target {
     Memory memory_;
     Va peb_;
     std::uint64_t pid_;
+    bool held_; ///< new threads do not run
     std::optional<Watchdog> watchdog_;
     WindowsStop* stop_ = nullptr;
 };
@@ -251,7 +252,7 @@ Result<bool> Process::call(std::string_view function, Va beside, const std::arra
 }
 
 Result<void> Process::register_unwind(const target::UnwindTable& table) {
-    if (stop_)
+    if (stop_ || held_)
         return Target::register_unwind(table);
     SUTURE_TRY(const bool known,
                call("RtlAddFunctionTable", table.at, {table.at.value, table.count, table.base.value}));
@@ -259,7 +260,7 @@ Result<void> Process::register_unwind(const target::UnwindTable& table) {
 }
 
 Result<void> Process::unregister_unwind(Va table) {
-    if (stop_)
+    if (stop_ || held_)
         return Target::unregister_unwind(table);
     SUTURE_CHECK(call("RtlDeleteFunctionTable", table, {table.value}));
     return {};
@@ -334,9 +335,7 @@ Result<void> check_image(const Memory& memory, Va peb, std::uint64_t pid) {
     return {};
 }
 
-} // namespace
-
-Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
+Result<std::unique_ptr<target::Target>> open(std::uint64_t pid, bool held) {
     constexpr DWORD kAccess = PROCESS_QUERY_INFORMATION | PROCESS_VM_READ | PROCESS_VM_WRITE | PROCESS_VM_OPERATION |
                               PROCESS_CREATE_THREAD | PROCESS_SUSPEND_RESUME | SYNCHRONIZE;
     if (pid == 0 || pid > UINT32_MAX)
@@ -350,7 +349,17 @@ Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
         return fail(Code::target_gone, fmt::format("process {} has ended", pid));
     SUTURE_TRY(const Va peb, find_peb(process.get(), pid));
     SUTURE_CHECK(check_image(Memory(process.get()), peb, pid));
-    return std::make_unique<Process>(std::move(process), peb, pid);
+    return std::make_unique<Process>(std::move(process), peb, pid, held);
+}
+
+} // namespace
+
+Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
+    return open(pid, false);
+}
+
+Result<std::unique_ptr<target::Target>> open_held_process(std::uint64_t pid) {
+    return open(pid, true);
 }
 
 ProcessList list_processes() {

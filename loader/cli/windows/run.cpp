@@ -2,9 +2,9 @@
 #include "loader/cli/report.hpp"
 #include "loader/cli/system.hpp"
 #include "loader/cli/windows/text.hpp"
-#include "loader/host/process.hpp"
 #include "loader/host/process_lock.hpp"
 #include "loader/windows/launch.hpp"
+#include "loader/windows/process.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -73,7 +73,7 @@ class Starter {
   private:
     Result<patch::Report> patch(loader::Launch& launch) {
         SUTURE_CHECK(launch.until_loaded());
-        SUTURE_TRY(const auto target, loader::open_process(launch.pid()));
+        SUTURE_TRY(const auto target, loader::open_held_process(launch.pid()));
         SUTURE_TRY(const auto lock, loader::ProcessLock::take(launch.pid()));
         return patch::apply(*target, packages_, options_.patch);
     }
