@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up, builds and runs the tests.
+# Sets up, builds and runs the tests; those of suture.exe with --windows [--quick] (tests/windows/run.sh).
 #
 #   tests/run.sh          everything: unit tests, also under ASan and UBSan, scenarios, whole images, the long runs
 #   tests/run.sh --quick  the everyday tests: unit tests and one pass over the scenarios
@@ -7,6 +7,7 @@
 #                         here, and the scenarios in an Arm64 machine with Wine (tests/arm64-vm)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[ "${1:-}" != --windows ] || exec tests/windows/run.sh "${2:-}"
 
 quick= arm64=
 case "${1:-}" in
