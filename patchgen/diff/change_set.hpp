@@ -1,7 +1,7 @@
 #pragma once
 
 #include "engine/isa/isa.hpp"
-#include "patchgen/program/program.hpp"
+#include "patchgen/program/handler_data.hpp"
 
 #include <map>
 #include <variant>
@@ -40,6 +40,16 @@ struct ToNewImport { ///< an import slot of the package itself
 };
 using Destination = std::variant<ToBaseline, ToEmitted, ToData, ToNewImport>;
 
+/// The language-specific handler of one entry of unwind data of an emitted function. The handler itself is emitted
+/// too, as is all code that its data leads to: such addresses count from the image that holds the entry.
+struct EmittedHandler {
+    Rva unwind_info; ///< of the entry, in the updated image
+    Rva data;        ///< what the handler is given: right behind it
+    Destination handler;
+    program::HandlerData content;
+    std::vector<Destination> destinations; ///< parallel to content.fields; those that lead to a block mean nothing
+};
+
 /// A function of the updated image whose code goes into the package.
 struct EmittedFunction {
     const program::Function* updated = nullptr;
@@ -50,8 +60,9 @@ struct EmittedFunction {
     std::vector<Destination> destinations;
     /// Parallel to the targets of updated->jump_tables, flattened in order.
     std::vector<Destination> table_destinations;
-    /// Language-specific handler of its unwind data, and what that data refers to, are not supported: such a function
-    /// is refused before it gets here.
+    std::vector<EmittedHandler> handlers; ///< but for those that only check the stack; one may be there twice
+    /// It goes on serving the baseline's code too, although nothing redirects it: a copy of a handler.
+    bool serves_baseline = false;
 };
 
 /// Data of the updated image that goes into the package: new or changed read-only data, and new globals.

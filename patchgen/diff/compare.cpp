@@ -291,6 +291,10 @@ class Comparison {
                     note(reference.target, false);
             }
         }
+        // Filters, destructors and catch blocks that have become functions of their own are entered like parts.
+        for (std::uint32_t b = 0; b < old_.functions().size(); ++b)
+            for (const Rva target : handler_targets_of(old_, old_.functions()[b]))
+                note(target, changed.contains(b));
         for (const pe::Relocation& field : old_.relocations())
             if (const auto target = old_.pointer_at(field.at))
                 note(*target, false);
@@ -392,7 +396,7 @@ class Comparison {
             change.updated_rva = emitted.updated->range.begin;
             change.size = emitted.updated->range.size;
             change.verdict = emitted.baseline ? Verdict::replaced : Verdict::added;
-            change.why = "new";
+            change.why = emitted.serves_baseline ? "handles exceptions of emitted functions" : "new";
             if (const auto found = replaced.find(u); found != replaced.end()) {
                 change.baseline_rva = pairing_.old_function(found->second).range.begin;
                 change.why = diffs_.at({found->second, u}).why;

@@ -1,5 +1,6 @@
 #include "patchgen/diff/emission.hpp"
 
+#include "engine/pe/unwind_x64.hpp"
 #include "patchgen/diff/function_diff.hpp"
 #include "patchgen/match/sections.hpp"
 #include "patchgen/program/counting.hpp"
@@ -154,6 +155,8 @@ class Collector {
                 emitted.baseline = &pairing_.old_function(*next->second);
             const Owner owner{next->first, function.range.begin};
             check_function(owner, function, next->second);
+            emitted.serves_baseline = handlers_.contains(next->first);
+            resolve_handlers(owner, function, emitted);
             if (is_relocated_at_start(function.range))
                 refuse(owner, Code::data_relative,
                        "its code holds the address of an imported variable that the runtime fills in");
@@ -181,15 +184,94 @@ class Collector {
         if (baseline && !pairing_.old_function(*baseline).decoded)
             refuse(owner, Code::not_decoded,
                    fmt::format("in the baseline: {}", pairing_.old_function(*baseline).undecoded));
-        if (const auto handler = handler_of(new_, function))
-            refuse(owner, Code::exception_handler, fmt::format("the handler is {}", describe_target(*handler)));
-        else if (const auto earlier = baseline ? handler_of(old_, pairing_.old_function(*baseline)) : std::nullopt)
-            refuse(owner, Code::exception_handler,
-                   fmt::format("the baseline's handler is {}", describe(pairing_.baseline, *earlier)));
         if (!baseline)
             for (const auto& [index, detail] : pairing_.functions.conflicts)
                 if (index == *owner.function)
                     refuse(owner, Code::match_ambiguous, detail);
+    }
+
+    /// Handlers are told where things are by what is added to the base of the image that the code is in: the package.
+    void resolve_handlers(const Owner& owner, const Function& function, EmittedFunction& emitted) {
+        for (const HandlerEntry& entry : handlers_of(new_, function)) {
+            const auto refuse_handler = [&](std::string_view why) {
+                refuse(
+                    owner, Code::exception_handler,
+                    fmt::format("the handler is {}{}{}", describe_target(entry.handler), why.empty() ? "" : ": ", why));
+            };
+            if (new_.image().machine() == Machine::arm64) {
+                refuse_handler("");
+                return;
+            }
+            const program::HandlerForm form = program::form_of_handler(new_, entry.handler);
+            if (form == program::HandlerForm::unknown) {
+                refuse_handler("what its data means is not known");
+                return;
+            }
+            auto content = program::handler_data_of(new_, form, entry.function, entry.data);
+            if (!content) {
+                refuse_handler(content.error().detail());
+                return;
+            }
+            EmittedHandler handler{entry.function.unwind_info, entry.data, {}, std::move(*content), {}};
+            handler.handler = resolve_own(owner, entry.handler, true);
+            for (const program::HandlerField& field : handler.content.fields)
+                handler.destinations.push_back(resolve_field(owner, field));
+            emitted.handlers.push_back(std::move(handler));
+        }
+    }
+
+    Destination resolve_field(const Owner& owner, const program::HandlerField& field) {
+        using Kind = program::HandlerField::Kind;
+        switch (field.kind) {
+        case Kind::code:
+            return resolve_own(owner, field.target, false);
+        case Kind::code_end: {
+            Destination last = resolve_own(owner, field.target - 1, false);
+            if (auto* to = std::get_if<ToEmitted>(&last))
+                ++to->offset;
+            return last;
+        }
+        case Kind::known:
+        case Kind::pointer: {
+            // Descriptions of types are told apart by their addresses, some of them by nothing else.
+            const Destination type = resolve(owner, field.target, Use::address, 0);
+            if (!std::holds_alternative<ToBaseline>(type))
+                refuse(owner, Code::exception_handler,
+                       fmt::format("what it catches is described by {}, which the baseline does not have",
+                                   describe_target(field.target)));
+            return type;
+        }
+        case Kind::block:
+        case Kind::distance:
+            break;
+        }
+        return ToBaseline{};
+    }
+
+    /// Code that must be in the package, wherever else it is.
+    Destination resolve_own(const Owner& owner, Rva target, bool is_handler) {
+        const Function* function = new_.function_at(target);
+        if (!function) {
+            // The fill behind a function is emitted with it as far as its unwind data covers it.
+            const Place gap = pairing_.updated.at(target);
+            function = gap.kind == PlaceKind::gap ? &new_.functions()[gap.index] : nullptr;
+            const bool covered = function && std::ranges::any_of(function->unwind, [&](const auto& entry) {
+                                     return entry.range.contains(target);
+                                 });
+            if (!covered) {
+                refuse(owner, Code::exception_handler,
+                       fmt::format("its data leads to +0x{:x}, which is in no function", target.value));
+                return ToBaseline{};
+            }
+        }
+        const std::uint32_t index = pairing_.updated.index_of(*function);
+        if (!is_emitted_[index]) {
+            add_function(index, std::nullopt);
+            grown_ = true;
+        }
+        if (is_handler)
+            grown_ |= handlers_.insert(index).second;
+        return ToEmitted{function->range.begin, target - function->range.begin};
     }
 
     Destination resolve_reference(const Owner& owner, const Function& function, const Reference& reference) {
@@ -260,9 +342,10 @@ class Collector {
         }
         const Rva entry = pairing_.new_function(place.index).range.begin;
         const auto& partners = pairing_.functions.to_baseline[place.index];
-        const bool emitted = is_emitted_[place.index];
+        // A separated part is unwound as the function is that it belongs to.
+        const bool emitted = is_emitted_[place.index] || is_part_of_emitted(place.index);
         if (partners.empty() || (emitted && (!identity || place.offset != 0 || parts_.contains(place.index)))) {
-            if (!emitted) {
+            if (!is_emitted_[place.index]) {
                 add_function(place.index, std::nullopt);
                 grown_ = true;
             }
@@ -273,6 +356,15 @@ class Collector {
                 owner, Code::folded_function,
                 fmt::format("the address of {} is that of several functions in the baseline", describe_target(entry)));
         return ToBaseline{pairing_.old_function(partners.front()).range.begin + place.offset};
+    }
+
+    bool is_part_of_emitted(std::uint32_t index) const {
+        const Function& function = pairing_.new_function(index);
+        if (function.unwind.empty() || new_.image().machine() == Machine::arm64)
+            return false;
+        const auto info = pe::unwind_info_at(new_.image(), function.unwind.front().unwind_info);
+        const Function* whole = info && info->chained ? new_.function_at(info->chained->range.begin) : nullptr;
+        return whole && whole != &function && is_emitted_[pairing_.updated.index_of(*whole)];
     }
 
     /// Bytes in a code section behind a function: the same as in the baseline where that function is.
@@ -651,6 +743,7 @@ class Collector {
     Copies copies_;
     std::map<std::uint32_t, std::optional<std::uint32_t>> emitted_; ///< updated functions, and what they replace
     std::vector<bool> is_emitted_;                                  ///< by updated index: the same for quick looks
+    std::set<std::uint32_t> handlers_;                              ///< emitted since exceptions go to them
     std::map<std::uint32_t, EmittedFunction> functions_;            ///< by updated index
     std::map<Rva, EmittedData> data_;
     /// Whether code counts from what a reference leads to, by function and offset in it.

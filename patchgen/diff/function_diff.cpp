@@ -3,6 +3,7 @@
 #include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 #include "patchgen/match/fingerprint.hpp"
+#include "patchgen/program/handler_data.hpp"
 #include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/stack_check.hpp"
 
@@ -263,6 +264,22 @@ class Comparer {
         for (std::size_t i = 0; i < old_.unwind.size() && result_.equal(); ++i)
             if (!same_unwind(old_.unwind[i], new_.unwind[i]))
                 result_.why = "unwind or exception data differs";
+        if (result_.equal())
+            go_with_handlers();
+    }
+
+    /// What exceptions run on behalf of a function works on its frame: one cannot be replaced without the other.
+    void go_with_handlers() {
+        const auto from = handler_targets_of(pairing_.baseline.program(), old_);
+        const auto to = handler_targets_of(pairing_.updated.program(), new_);
+        if (from.size() != to.size())
+            return; // what is not understood has been compared as it stands
+        for (std::size_t i = 0; i < from.size(); ++i) {
+            const Place old_place = pairing_.baseline.at(from[i]);
+            const Place new_place = pairing_.updated.at(to[i]);
+            if (old_place.kind == PlaceKind::function && new_place.kind == PlaceKind::function)
+                result_.inner.emplace_back(old_place.index, new_place.index);
+        }
     }
 
     bool same_unwind(const pe::RuntimeFunction& old_entry, const pe::RuntimeFunction& new_entry) {
@@ -444,20 +461,38 @@ std::string describe(const match::Places& places, Rva at) {
     return fmt::format("+0x{:x}", at.value);
 }
 
-std::optional<Rva> handler_of(const program::Program& program, const Function& function) {
+std::vector<HandlerEntry> handlers_of(const program::Program& program, const Function& function) {
     const bool arm64 = program.image().machine() == Machine::arm64;
-    for (const pe::RuntimeFunction& entry : function.unwind) {
-        std::optional<Rva> handler;
-        if (arm64) {
-            if (const auto info = pe::unwind_info_arm64_of(program.image(), entry))
-                handler = info->handler;
-        } else if (const auto info = pe::unwind_info_at(program.image(), entry.unwind_info)) {
-            handler = info->handler;
+    std::vector<HandlerEntry> handlers;
+    const auto add = [&](const pe::RuntimeFunction& entry, const auto& info) {
+        if (info && info->handler && !program::only_checks_stack(program, *info->handler))
+            handlers.push_back({entry, *info->handler, info->handler_data});
+    };
+    for (const pe::RuntimeFunction& entry : function.unwind)
+        if (arm64)
+            add(entry, pe::unwind_info_arm64_of(program.image(), entry));
+        else
+            add(entry, pe::unwind_info_at(program.image(), entry.unwind_info));
+    return handlers;
+}
+
+std::vector<Rva> handler_targets_of(const program::Program& program, const Function& function) {
+    std::vector<Rva> targets;
+    for (const HandlerEntry& entry : handlers_of(program, function)) {
+        const program::HandlerForm form = program::form_of_handler(program, entry.handler);
+        const auto content = form != program::HandlerForm::unknown
+                                 ? program::handler_data_of(program, form, entry.function, entry.data)
+                                 : fail(Code::exception_handler, {});
+        if (!content)
+            continue;
+        for (const program::HandlerField& field : content->fields) {
+            const Function* other =
+                field.kind == program::HandlerField::Kind::code ? program.function_at(field.target) : nullptr;
+            if (other && other != &function && other->range.begin == field.target)
+                targets.push_back(field.target);
         }
-        if (handler && !program::only_checks_stack(program, *handler))
-            return handler;
     }
-    return std::nullopt;
+    return targets;
 }
 
 FunctionDiff compare_functions(const Pairing& pairing, Contents& contents, std::uint32_t baseline,

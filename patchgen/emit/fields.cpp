@@ -1,6 +1,7 @@
 #include "patchgen/emit/fields.hpp"
 
 #include "patchgen/emit/arm64/references.hpp"
+#include "patchgen/emit/handlers.hpp"
 #include "patchgen/emit/x64/references.hpp"
 
 #include <fmt/format.h>
@@ -49,6 +50,7 @@ class Writer {
         for (const EmittedFunction& function : changes_.functions) {
             SUTURE_CHECK(write_code(function));
             SUTURE_CHECK(write_tables(function));
+            SUTURE_CHECK(write_handlers(destinations_, function, fields_));
         }
         return std::move(fields_);
     }

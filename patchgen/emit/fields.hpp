@@ -3,6 +3,7 @@
 #include "patchgen/emit/destinations.hpp"
 
 #include <cstring>
+#include <set>
 
 namespace suture::emit {
 
@@ -14,6 +15,7 @@ struct Fields {
     std::vector<package::Fixup> fixups; ///< in the order in which they were met
     std::vector<Rva> relocations;
     std::vector<Veneers> veneers; ///< ascending by function; those that have any
+    std::set<Rva> written;        ///< blocks of exception data that are there
 
     /// Puts `value`, little-endian, at `offset` of a section's bytes.
     template <class T>

@@ -29,8 +29,10 @@ struct Layout {
     std::map<Rva, Rva> tables;            ///< jump tables by begin; those inside their function's code included
     std::map<Rva, RvaRange> table_ranges; ///< ranges in the updated image by begin
     std::map<Rva, Rva> unwind;            ///< UNWIND_INFO or .xdata record by RVA
-    std::vector<Veneers> veneers;         ///< that there is room for, ascending by function
-    std::vector<Rva> veneer_unwind;       ///< .xdata records of veneers, in the order in which they need them
+    std::map<Rva, Rva> handler_blocks;    ///< what the data of handlers consists of, by begin
+    std::map<Rva, const diff::EmittedHandler*> handlers; ///< by UNWIND_INFO
+    std::vector<Veneers> veneers;                        ///< that there is room for, ascending by function
+    std::vector<Rva> veneer_unwind; ///< .xdata records of veneers, in the order in which they need them
     std::map<package::ImportRequest, Rva> slots;
     std::optional<package::ImportTable> imports;
 

@@ -51,7 +51,8 @@ std::vector<RvaRange> retired_code(const program::Program& baseline, const diff:
     std::unordered_set<Rva> emitted;
     std::unordered_set<Rva> stays;
     for (const diff::EmittedFunction& function : changes.functions) {
-        emitted.insert(function.updated->range.begin);
+        if (!function.serves_baseline)
+            emitted.insert(function.updated->range.begin);
         if (function.baseline)
             stays.insert(function.baseline->range.begin);
     }

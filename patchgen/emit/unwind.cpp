@@ -1,6 +1,7 @@
 #include "patchgen/emit/unwind.hpp"
 
 #include "patchgen/emit/arm64/unwind.hpp"
+#include "patchgen/emit/handlers.hpp"
 #include "patchgen/emit/unwind_range.hpp"
 #include "patchgen/emit/x64/unwind.hpp"
 
@@ -34,8 +35,12 @@ Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeS
             if (!emitted_range(changes, layout, entry.range))
                 return unwind_unsupported(updated, *function.updated, entry.range.begin,
                                           "an entry begins before the function that it covers");
-    return updated.image().machine() == Machine::arm64 ? arm64::lay_out_unwind(updated, changes, layout)
-                                                       : x64::lay_out_unwind(updated, changes, layout);
+    for (const diff::EmittedFunction& function : changes.functions)
+        for (const diff::EmittedHandler& handler : function.handlers)
+            layout.handlers.emplace(handler.unwind_info, &handler);
+    SUTURE_CHECK(updated.image().machine() == Machine::arm64 ? arm64::lay_out_unwind(updated, changes, layout)
+                                                             : x64::lay_out_unwind(updated, changes, layout));
+    return lay_out_handlers(updated, changes, layout);
 }
 
 Result<std::vector<pe::RuntimeFunction>> write_unwind(const program::Program& updated, const diff::ChangeSet& changes,

@@ -66,6 +66,8 @@ struct Candidate {
     Claim sized;               ///< of the best source that states a size
     std::uint32_t unwound = 0; ///< size by the unwind data; 0: none
     bool entry = false;        ///< by any source but the unwind data
+
+    Claim sized_by_unwinding() const { return {best.at, Source::pdata, unwound}; }
 };
 
 std::vector<Candidate> join(std::span<const Claim> claims) {
@@ -114,15 +116,22 @@ std::vector<Start> find_starts(const Evidence& evidence, std::vector<Conflict>& 
         const auto* before = kept.empty() ? nullptr : &kept.back();
         const bool inside = before && before->sized.size != 0 &&
                             candidate.best.at.value < std::uint64_t{before->sized.at.value} + before->sized.size;
-        if (inside && candidate.best.source != Source::call_target)
+        // Clang's PDBs count what exceptions run on behalf of a function as part of it; it has unwind data of its own,
+        // and so has the rest.
+        const bool is_funclet = inside && candidate.best.source == Source::pdata && before->unwound != 0 &&
+                                candidate.best.at.value >= std::uint64_t{before->best.at.value} + before->unwound &&
+                                std::ranges::binary_search(evidence.exception_code, candidate.best.at);
+        if (inside && !is_funclet && candidate.best.source != Source::call_target)
             conflicts.push_back(
                 {candidate.best.at,
                  fmt::format("{} has a function inside the one that {} has at 0x{:x}", words_for(candidate.best.source),
                              words_for(before->sized.source), before->best.at.value),
                  before->best.at});
         const bool is_symbol = candidate.best.source == Source::pdb || candidate.best.source == Source::coff;
-        if (inside && !is_symbol)
+        if (inside && !is_symbol && !is_funclet)
             continue;
+        if (is_funclet)
+            kept.back().sized = kept.back().sized_by_unwinding();
         if (candidate.sized.source == Source::pdb && candidate.unwound > candidate.sized.size)
             conflicts.push_back({candidate.best.at,
                                  fmt::format("0x{:x} bytes by the PDB, 0x{:x} by the unwind data", candidate.sized.size,

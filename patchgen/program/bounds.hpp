@@ -22,7 +22,8 @@ struct Evidence {
     std::span<const pe::Export> exports;
     std::span<const UnwindPart> parts;
     std::span<const Rva> guard_functions;
-    std::span<const Rva> entry_points; ///< of the image, TLS callbacks
+    std::span<const Rva> entry_points;   ///< of the image, TLS callbacks
+    std::span<const Rva> exception_code; ///< what the data of exception handlers leads to, ascending
 };
 
 /// All functions that something other than code tells of, ascending. Conflicts are added in ascending order.

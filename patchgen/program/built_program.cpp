@@ -198,8 +198,13 @@ void BuiltProgram::build_functions() {
 
     ExceptionCode exceptions = exception_code_of(image_, runtime_functions_);
     entry_points_.insert(entry_points_.end(), exceptions.handlers.begin(), exceptions.handlers.end());
-    const Evidence evidence{image_, symbols_ ? &*symbols_ : nullptr, exports_,
-                            parts_, load_config_.guard_functions,    entry_points_};
+    const Evidence evidence{image_,
+                            symbols_ ? &*symbols_ : nullptr,
+                            exports_,
+                            parts_,
+                            load_config_.guard_functions,
+                            entry_points_,
+                            exceptions.perhaps};
     // Labels may be functions of assembly code, as import thunks are.
     std::vector<Rva> perhaps = pointers_;
     perhaps.insert(perhaps.end(), exceptions.perhaps.begin(), exceptions.perhaps.end());

@@ -2,6 +2,7 @@
 
 #include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
+#include "patchgen/program/field_reader.hpp"
 #include "patchgen/program/rva_index.hpp"
 
 #include <algorithm>
@@ -39,56 +40,6 @@ std::optional<Handler> handler_of(const pe::Image& image, const pe::RuntimeFunct
     const auto info = pe::unwind_info_at(image, entry.unwind_info);
     return info && info->handler ? std::optional(Handler{*info->handler, info->handler_data}) : std::nullopt;
 }
-
-/// Reads fields one after another; after the first that is not there, all are 0 and `good` is false.
-class Fields {
-  public:
-    Fields(const pe::Image& image, Rva at) : image_(image), at_(at) {}
-
-    template <class T>
-    T take() {
-        const auto value = image_.read<T>(at_);
-        good = good && value.has_value();
-        at_ = at_ + std::uint32_t{sizeof(T)};
-        return good ? *value : T{};
-    }
-
-    Rva rva() { return Rva{take<std::uint32_t>()}; }
-    Rva at() const { return at_; }
-
-    /// DWARF's LEB128: 7 bits to a byte, up to the one without the 8th.
-    std::int64_t leb(bool is_signed) {
-        std::uint64_t value = 0;
-        std::uint8_t byte = 0x80;
-        unsigned shift = 0;
-        for (; good && (byte & 0x80) != 0 && shift < 63; shift += 7) {
-            byte = take<std::uint8_t>();
-            value |= std::uint64_t{byte & 0x7fu} << shift;
-        }
-        good = good && (byte & 0x80) == 0;
-        if (is_signed && (byte & 0x40) != 0)
-            value |= ~std::uint64_t{0} << shift;
-        return static_cast<std::int64_t>(value);
-    }
-
-    /// A number of 1 to 5 bytes, whose lowest bits say how many.
-    std::uint32_t number() {
-        const auto first = take<std::uint8_t>();
-        unsigned extra = 0;
-        while (extra < 4 && (first >> extra & 1) != 0)
-            ++extra;
-        std::uint64_t value = first;
-        for (unsigned i = 1; i <= extra; ++i)
-            value |= std::uint64_t{take<std::uint8_t>()} << (8 * i);
-        return static_cast<std::uint32_t>(extra == 4 ? value >> 8 : value >> (extra + 1));
-    }
-
-    bool good = true;
-
-  private:
-    const pe::Image& image_;
-    Rva at_;
-};
 
 class Reader {
   public:
@@ -129,7 +80,7 @@ class Reader {
     }
 
     /// Takes the RVA that comes next.
-    Rva word(Fields& fields, Rva base = {}) {
+    Rva word(FieldReader& fields, Rva base = {}) {
         const Rva at = fields.at();
         const Rva leads = fields.rva();
         if (leads.value != 0)
@@ -147,7 +98,7 @@ class Reader {
     }
 
     bool read_scopes(Rva at) {
-        Fields fields(image_, at);
+        FieldReader fields(image_, at);
         const auto count = fields.take<std::uint32_t>();
         if (count == 0 || count > kMaxHandlers)
             return false;
@@ -165,9 +116,9 @@ class Reader {
     }
 
     bool read_frame_handler_3(Rva data) {
-        Fields first(image_, data);
+        FieldReader first(image_, data);
         const Rva at = word(first);
-        Fields info(image_, at);
+        FieldReader info(image_, at);
         const auto magic = info.take<std::uint32_t>() & 0x1fffffff;
         if (!info.good || magic < 0x19930520 || magic > 0x19930522)
             return false;
@@ -188,25 +139,25 @@ class Reader {
         block(unwind_map, 8 * states);
         block(try_map, 20 * tries);
         block(place_map, 8 * places);
-        Fields actions(image_, unwind_map);
+        FieldReader actions(image_, unwind_map);
         for (std::uint32_t i = 0; i < states; ++i) {
             actions.take<std::int32_t>();
             if (!take(word(actions)) || !actions.good)
                 return false;
         }
-        Fields ips(image_, place_map);
+        FieldReader ips(image_, place_map);
         for (std::uint32_t i = 0; i < places; ++i) {
             if (!is_code(word(ips)))
                 return false;
             ips.take<std::int32_t>();
         }
-        Fields blocks(image_, try_map);
+        FieldReader blocks(image_, try_map);
         for (std::uint32_t i = 0; i < tries; ++i) {
             for (int state = 0; state < 3; ++state)
                 blocks.take<std::int32_t>();
             const auto count = blocks.take<std::uint32_t>();
             const Rva array = word(blocks);
-            Fields handlers(image_, array);
+            FieldReader handlers(image_, array);
             if (!blocks.good || count > kMaxHandlers)
                 return false;
             block(array, 20 * count);
@@ -224,11 +175,11 @@ class Reader {
     }
 
     bool read_frame_handler_4(Rva data) {
-        Fields first(image_, data);
+        FieldReader first(image_, data);
         const Rva at = word(first);
         if (!is_data(at))
             return false;
-        Fields info(image_, at);
+        FieldReader info(image_, at);
         const auto header = info.take<std::uint8_t>();
         if ((header & 0x80) != 0 || (header & 0x18) == 0) // neither actions nor try blocks: nothing to handle
             return false;
@@ -250,7 +201,7 @@ class Reader {
 
     /// Where the states begin: distances from the function's entry.
     void read_states(Rva at) {
-        Fields map(image_, at);
+        FieldReader map(image_, at);
         const auto count = map.number();
         for (std::uint32_t i = 0; map.good && i < std::min(count, kMaxEntries); ++i) {
             map.number();
@@ -261,7 +212,7 @@ class Reader {
     }
 
     void read_states_of_parts(Rva at) {
-        Fields parts(image_, at);
+        FieldReader parts(image_, at);
         const auto count = parts.number();
         for (std::uint32_t i = 0; parts.good && i < std::min(count, kMaxHandlers); ++i) {
             word(parts); // the part
@@ -272,7 +223,7 @@ class Reader {
     }
 
     bool read_actions(Rva at) {
-        Fields map(image_, at);
+        FieldReader map(image_, at);
         const auto count = map.number();
         if (!is_data(at) || count > kMaxEntries)
             return false;
@@ -289,7 +240,7 @@ class Reader {
     }
 
     bool read_try_blocks(Rva at) {
-        Fields blocks(image_, at);
+        FieldReader blocks(image_, at);
         const auto tries = blocks.number();
         if (!is_data(at) || tries > kMaxHandlers)
             return false;
@@ -297,7 +248,7 @@ class Reader {
             for (int state = 0; state < 3; ++state)
                 blocks.number();
             const Rva array = word(blocks);
-            Fields handlers(image_, array);
+            FieldReader handlers(image_, array);
             const auto count = handlers.number();
             if (!blocks.good || !is_data(array) || count > kMaxHandlers)
                 return false;
@@ -310,7 +261,7 @@ class Reader {
         return true;
     }
 
-    bool read_catch(Fields& fields) {
+    bool read_catch(FieldReader& fields) {
         const auto header = fields.take<std::uint8_t>();
         if ((header & 0x01) != 0)
             fields.number(); // adjectives
@@ -332,7 +283,7 @@ class Reader {
 
     /// Call sites, what is done about exceptions, and the types that are caught, counted backwards from their base.
     bool read_lsda(Rva data) {
-        Fields fields(image_, data);
+        FieldReader fields(image_, data);
         if (fields.take<std::uint8_t>() != kOmitted) // landing pads count from the function's entry
             return false;
         const auto form = fields.take<std::uint8_t>();
@@ -370,7 +321,7 @@ class Reader {
     std::int64_t last_type(Rva action) {
         std::int64_t most = 0;
         for (std::uint32_t i = 0; i < kMaxHandlers && actions_left_ != 0; ++i, --actions_left_) {
-            Fields fields(image_, action);
+            FieldReader fields(image_, action);
             most = std::max(most, fields.leb(true));
             const Rva from = fields.at();
             const std::int64_t next = fields.leb(true);

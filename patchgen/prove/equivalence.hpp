@@ -36,6 +36,9 @@ class Equivalence {
 
     /// Compares a pair, and all that follows from it. Error: proof_failed.
     Result<void> prove(const Goal& goal);
+    /// Compares the language-specific handlers of the code that is emitted, what they are given, and the code that only
+    /// exceptions lead to. To be called again when more is known to be emitted. Error: proof_failed.
+    Result<void> prove_handlers();
     /// Goals that were put off because they may mean the end of something: to be called when no further ones come.
     Result<void> prove_ends();
     /// Data of the package that holds addresses and that no goal has led to: it must go on where other data ends.
@@ -135,6 +138,15 @@ class Equivalence {
     Result<void> compare_arm64_unwind(const program::Function& function, const pe::RuntimeFunction& from,
                                       const pe::RuntimeFunction& to) const;
     Result<void> prove_veneer_unwind_data(std::size_t& count) const;
+    Result<void> compare_handler(const program::Function& function, Rva at, const pe::RuntimeFunction& from,
+                                 const pe::RuntimeFunction& to);
+    bool same_place(Rva ours, Rva theirs) const;
+    Result<void> follow_code(const Goal& goal, Rva ours, Rva theirs);
+    Result<void> follow_type(const Goal& goal, Rva ours, Place theirs);
+    Result<void> follow_descriptor(const Goal& goal, Rva ours, Rva theirs);
+    Result<void> follow_distance(const Goal& goal, Rva ours, Rva theirs);
+    Result<void> follow_places(const Goal& goal, const program::Function& function, Rva at,
+                               const std::vector<std::pair<Rva, Rva>>& places);
     std::uint32_t extent_of(const Goal& goal, RvaRange object, bool size_known) const;
     std::uint32_t up_to_literals(const Goal& goal, std::uint32_t size) const;
 
@@ -163,6 +175,8 @@ class Equivalence {
     std::map<Place, std::pair<Rva, std::uint32_t>> writable_; ///< what lies there of the updated image, with size
     std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry
     std::map<Rva, const program::Function*> emitted_;         ///< by entry in the package
+    std::set<Rva> handlers_seen_;                             ///< of emitted_, those whose handlers were compared
+    std::set<std::pair<Rva, Rva>> handled_; ///< entries of unwind data whose handler is proved: where they begin
     std::map<Rva, Veneer> veneers_;
     std::map<Rva, std::uint32_t> tables_in_code_;
     std::map<Rva, Place> taken_; ///< where the address of an updated function leads

@@ -34,8 +34,11 @@ class Proving {
     Result<Proof> run() {
         SUTURE_CHECK(prove_entries());
         SUTURE_CHECK(prove_replaced());
+        SUTURE_CHECK(equivalence_.prove_handlers());
         SUTURE_CHECK(equivalence_.prove_ends());
         SUTURE_CHECK(equivalence_.prove_rest());
+        SUTURE_CHECK(equivalence_.prove_ends());
+        SUTURE_CHECK(equivalence_.prove_handlers());
         SUTURE_CHECK(equivalence_.prove_ends());
         SUTURE_CHECK(equivalence_.prove_unwind_data());
         SUTURE_CHECK(check_nothing_else());

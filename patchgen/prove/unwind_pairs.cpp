@@ -15,7 +15,8 @@ constexpr int kMaxChain = 32;
 
 bool same_codes(const pe::UnwindInfo& a, const pe::UnwindInfo& b) {
     constexpr std::uint8_t kHandlers = 3;
-    return a.version == b.version && (a.flags & ~kHandlers) == b.flags && a.prolog_size == b.prolog_size &&
+    const std::uint8_t flags = b.handler ? a.flags : static_cast<std::uint8_t>(a.flags & ~kHandlers);
+    return a.version == b.version && flags == b.flags && a.prolog_size == b.prolog_size &&
            a.frame_register == b.frame_register && a.frame_offset == b.frame_offset &&
            std::ranges::equal(a.codes, b.codes, [](const pe::UnwindCode& x, const pe::UnwindCode& y) {
                return x.prolog_offset == y.prolog_offset && x.operation == y.operation && x.info == y.info &&
@@ -33,8 +34,9 @@ Result<void> Equivalence::compare_unwind(const program::Function& function, cons
     for (int i = 0; ours && theirs; ++i) {
         SUTURE_TRY(const pe::UnwindInfo a, pe::unwind_info_at(updated_.image(), ours->unwind_info));
         SUTURE_TRY(const pe::UnwindInfo b, pe::unwind_info_at(overlay_.package().image(), theirs->unwind_info));
-        if (i == kMaxChain || !same_codes(a, b) || b.handler ||
-            (a.handler && !program::only_checks_stack(updated_, *a.handler)) ||
+        const bool is_kept = a.handler && !program::only_checks_stack(updated_, *a.handler);
+        const bool is_proved = handled_.contains({ours->range.begin, theirs->range.begin});
+        if (i == kMaxChain || !same_codes(a, b) || b.handler.has_value() != is_kept || is_kept != is_proved ||
             a.chained.has_value() != b.chained.has_value())
             return failed(goal, fmt::format("its unwind data and that of {} differ", goal.place.text()));
         ours = a.chained;

@@ -22,6 +22,19 @@ std::uint32_t size_without_handler(const pe::UnwindInfo& info) {
     return info.size - (info.handler ? static_cast<std::uint32_t>(sizeof(std::uint32_t)) : 0);
 }
 
+/// Room for UNWIND_INFO, with what its handler is given right behind it.
+Result<Rva> take_with_handler(const program::Program& updated, const pe::RuntimeFunction& entry,
+                              const pe::UnwindInfo& info, const diff::EmittedHandler& handler, Layout& layout) {
+    const auto& blocks = handler.content.blocks;
+    const auto first = std::ranges::find(blocks, handler.data, &RvaRange::begin);
+    if (first == blocks.end() || entry.unwind_info + info.size != handler.data)
+        return fail(
+            Error(Code::unwind_unsupported, "a handler without data").in_image(updated.path()).at(entry.range.begin));
+    const Rva at = layout.rdata.take(info.size + first->size, kUnwindAlignment);
+    layout.handler_blocks.emplace(handler.data, at + info.size);
+    return at;
+}
+
 } // namespace
 
 Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeSet& changes, Layout& layout) {
@@ -31,15 +44,22 @@ Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeS
             std::optional<pe::RuntimeFunction> link = entry;
             while (link && !layout.unwind.contains(link->unwind_info)) {
                 SUTURE_TRY(const pe::UnwindInfo info, pe::unwind_info_at(updated.image(), link->unwind_info));
-                if (info.handler && !program::only_checks_stack(updated, *info.handler))
+                const auto handler = layout.handlers.find(link->unwind_info);
+                if (info.handler && handler == layout.handlers.end() &&
+                    !program::only_checks_stack(updated, *info.handler))
                     return unwind_unsupported(updated, *function.updated, link->range.begin,
                                               "an exception or termination handler");
                 if (info.chained && !emitted_range(changes, layout, info.chained->range))
                     return unwind_unsupported(updated, *function.updated, link->range.begin,
                                               fmt::format("it continues the entry of 0x{:x}, whose code is not emitted",
                                                           info.chained->range.begin.value));
-                layout.unwind.emplace(link->unwind_info,
-                                      layout.rdata.take(size_without_handler(info), kUnwindAlignment));
+                Rva at;
+                if (handler != layout.handlers.end()) {
+                    SUTURE_TRY(at, take_with_handler(updated, *link, info, *handler->second, layout));
+                } else {
+                    at = layout.rdata.take(size_without_handler(info), kUnwindAlignment);
+                }
+                layout.unwind.emplace(link->unwind_info, at);
                 link = info.chained;
             }
         }
@@ -56,8 +76,13 @@ Result<std::vector<pe::RuntimeFunction>> write_unwind(const program::Program& up
             return fail(Error(Code::pe_bad_directory, "UNWIND_INFO is not inside one section").at(from));
         std::uint8_t* const out = rdata.data() + (to - layout.rdata.rva);
         std::ranges::copy(*content, out);
-        if (info.handler)
+        if (const auto handler = layout.handlers.find(from); handler != layout.handlers.end()) {
+            const auto& code = std::get<diff::ToEmitted>(handler->second->handler);
+            const std::uint32_t rva = (layout.functions.at(code.updated_entry) + code.offset).value;
+            std::memcpy(out + size_without_handler(info), &rva, sizeof(rva));
+        } else if (info.handler) {
             out[0] &= static_cast<std::uint8_t>(~kHandlerFlags);
+        }
         if (!info.chained)
             continue;
         const RvaRange range = *emitted_range(changes, layout, info.chained->range);

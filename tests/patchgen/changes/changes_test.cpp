@@ -1,5 +1,9 @@
 // Small changes whose right answer is known: each source is compiled twice, and says in front what must come out.
+#include "engine/package/writer.hpp"
+#include "engine/pe/unwind_x64.hpp"
+#include "patchgen/emit/emit.hpp"
 #include "patchgen/program/program.hpp"
+#include "patchgen/prove/prove.hpp"
 #include "tests/patchgen/run_patchgen.hpp"
 
 #include <fmt/format.h>
@@ -194,6 +198,94 @@ TEST(HandlerWithoutAName, IsNoObstacleWhereItOnlyChecksTheStack) {
         EXPECT_EQ(run.exit_code, exit_code) << source << run.out << run.err;
     }
 }
+
+/// A package whose functions have handlers, to be damaged in their data.
+class HandlersOfAPackage : public testing::TestWithParam<Case> {
+  protected:
+    void SetUp() override {
+        build(folder_, GetParam());
+        auto baseline = program::Program::load(folder_ / "0.dll", {});
+        auto updated = program::Program::load(folder_ / "1.dll", {});
+        ASSERT_TRUE(baseline && updated);
+        baseline_ = std::move(*baseline);
+        updated_ = std::move(*updated);
+        changes_ = diff::compare(*baseline_, *updated_);
+        auto contents = emit::emit(*baseline_, *updated_, changes_, {});
+        ASSERT_TRUE(contents) << contents.error().message();
+        contents_ = std::move(*contents);
+    }
+
+    Result<prove::Proof> proof() const {
+        const auto file = package::write_package(contents_);
+        return file ? prove::prove(*baseline_, *updated_, *file) : std::unexpected(file.error());
+    }
+
+    /// Bytes that unwind data and the data of handlers take.
+    std::size_t meaningful() const {
+        std::size_t bytes = 0;
+        std::set<RvaRange> blocks;
+        for (const diff::EmittedFunction& function : changes_.functions) {
+            for (const pe::RuntimeFunction& entry : function.updated->unwind)
+                bytes += pe::unwind_info_at(updated_->image(), entry.unwind_info)->size;
+            for (const diff::EmittedHandler& handler : function.handlers)
+                blocks.insert(handler.content.blocks.begin(), handler.content.blocks.end());
+        }
+        for (const RvaRange& block : blocks)
+            bytes += block.size;
+        return bytes;
+    }
+
+    package::SectionContent& rdata() {
+        return *std::ranges::find(contents_.sections, ".rdata", &package::SectionContent::name);
+    }
+
+    TestFolder folder_;
+    std::unique_ptr<const program::Program> baseline_;
+    std::unique_ptr<const program::Program> updated_;
+    diff::ChangeSet changes_;
+    package::Contents contents_;
+};
+
+TEST_P(HandlersOfAPackage, AreRefutedWithAnyByteOfTheirDataDifferent) {
+    ASSERT_TRUE(proof()) << proof().error().message();
+    package::SectionContent& data = rdata();
+    std::size_t unnoticed = 0;
+    for (std::uint32_t i = 0; i < data.bytes.size(); ++i) {
+        const bool is_filled_in = std::ranges::any_of(contents_.manifest.fixups, [&](const package::Fixup& fixup) {
+            return data.rva + i >= fixup.source && data.rva + i < fixup.source + 8;
+        });
+        if (is_filled_in)
+            continue;
+        for (const std::uint8_t bit : {std::uint8_t{0x01}, std::uint8_t{0x10}}) {
+            data.bytes[i] ^= bit;
+            const bool holds = proof().has_value();
+            data.bytes[i] ^= bit;
+            EXPECT_TRUE(!holds || data.bytes[i] == 0) << fmt::format("+0x{:x} of .rdata", i);
+            unnoticed += holds && bit == 1;
+        }
+    }
+    // Alignment, inside GCC's data too, is nobody's.
+    constexpr std::size_t kFillBeforeTypes = 3;
+    EXPECT_LE(unnoticed, data.bytes.size() - meaningful() + kFillBeforeTypes);
+}
+
+TEST_P(HandlersOfAPackage, AreRefutedWithAnyAddressElsewhere) {
+    const package::Contents good = contents_;
+    for (std::size_t i = 0; i < good.manifest.fixups.size(); ++i) {
+        contents_ = good;
+        contents_.manifest.fixups[i].target.value += 8;
+        EXPECT_FALSE(proof()) << "target of fixup " << i;
+        contents_ = good;
+        contents_.manifest.fixups.erase(contents_.manifest.fixups.begin() + static_cast<std::ptrdiff_t>(i));
+        EXPECT_FALSE(proof()) << "lack of fixup " << i;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sources, HandlersOfAPackage,
+                         testing::Values(Case{"guarded_range_another.c"}, Case{"finally_code_another.c"},
+                                         Case{"catch_code_another.cpp"}, Case{"catch_code_another.cpp", "mingw"},
+                                         Case{"call_site_another_gcc.cpp", "mingw"}),
+                         [](const auto& one) { return one.param.name(); });
 
 class AllowedDataChange : public testing::Test {
   protected:

@@ -1,4 +1,4 @@
-// expect: refused exception-handler
+// expect: package catches
 // reports: catches
 // targets: mingw
 // flags: -fexceptions -frtti -nostdlib -Wl,-e,entry

@@ -1,4 +1,5 @@
-// expect: refused match-ambiguous exception-handler
+// expect: package catches
+// expect-arm64: refused exception-handler
 // reports: catches
 // targets: x64 arm64
 // flags: -fexceptions -fcxx-exceptions -frtti

@@ -1,4 +1,4 @@
-// expect: refused data-initial-value-changed exception-handler
+// expect: refused data-initial-value-changed
 // reports: catches
 // targets: mingw
 // flags: -fexceptions -frtti -nostdlib -Wl,-e,entry

@@ -1,4 +1,5 @@
-// expect: refused exception-handler
+// expect: package guarded
+// expect-arm64: refused exception-handler
 // reports: guarded
 // targets: x64 arm64
 // flags: -fms-extensions -fasync-exceptions
