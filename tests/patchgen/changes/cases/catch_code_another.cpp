@@ -42,5 +42,5 @@ EXPORT int catches(int value, int *place) {
     }
 }
 EXPORT int other(int value) {
-    return risky(value) * 2;
+    return risky(value) * 2 + state;
 }
