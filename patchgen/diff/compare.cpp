@@ -396,15 +396,18 @@ class Comparison {
             change.updated_rva = emitted.updated->range.begin;
             change.size = emitted.updated->range.size;
             change.verdict = emitted.baseline ? Verdict::replaced : Verdict::added;
-            change.why = emitted.serves_baseline ? "handles exceptions of emitted functions" : "new";
-            if (const auto found = replaced.find(u); found != replaced.end()) {
+            change.why = "new";
+            const auto found = replaced.find(u);
+            if (emitted.serves_baseline && found == replaced.end() && !refused_.contains(u))
+                continue; // a copy of what did not change
+            if (found != replaced.end()) {
                 change.baseline_rva = pairing_.old_function(found->second).range.begin;
                 change.why = diffs_.at({found->second, u}).why;
             }
             if (emitted.site)
                 change.site = emitted.site->kind;
-            if (const auto found = refused_.find(u); found != refused_.end()) {
-                const Error& error = result_.refusals[found->second];
+            if (const auto refusal = refused_.find(u); refusal != refused_.end()) {
+                const Error& error = result_.refusals[refusal->second];
                 change.verdict = Verdict::refused;
                 change.reason = error.code();
                 change.detail = error.detail();
