@@ -268,10 +268,11 @@ class Comparer {
             go_with_handlers();
     }
 
-    /// What exceptions run on behalf of a function works on its frame: one cannot be replaced without the other.
+    /// Catch blocks and destructors of __CxxFrameHandler3 go by the states of their function. Filters do not, and are
+    /// the function that has one may never be left, as the process's first one.
     void go_with_handlers() {
-        const auto from = handler_targets_of(pairing_.baseline.program(), old_);
-        const auto to = handler_targets_of(pairing_.updated.program(), new_);
+        const auto from = handler_targets_of(pairing_.baseline.program(), old_, true);
+        const auto to = handler_targets_of(pairing_.updated.program(), new_, true);
         if (from.size() != to.size())
             return; // what is not understood has been compared as it stands
         for (std::size_t i = 0; i < from.size(); ++i) {
@@ -476,10 +477,12 @@ std::vector<HandlerEntry> handlers_of(const program::Program& program, const Fun
     return handlers;
 }
 
-std::vector<Rva> handler_targets_of(const program::Program& program, const Function& function) {
+std::vector<Rva> handler_targets_of(const program::Program& program, const Function& function, bool tied) {
     std::vector<Rva> targets;
     for (const HandlerEntry& entry : handlers_of(program, function)) {
         const program::HandlerForm form = program::form_of_handler(program, entry.handler);
+        if (tied && form != program::HandlerForm::frame_handler_3)
+            continue;
         const auto content = form != program::HandlerForm::unknown
                                  ? program::handler_data_of(program, form, entry.function, entry.data)
                                  : fail(Code::exception_handler, {});

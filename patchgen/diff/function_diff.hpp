@@ -35,7 +35,8 @@ struct HandlerEntry {
 std::vector<HandlerEntry> handlers_of(const program::Program& program, const program::Function& function);
 
 /// Entries of other functions that what those handlers are given leads to, as far as it is understood: in its order.
-std::vector<Rva> handler_targets_of(const program::Program& program, const program::Function& function);
+/// With `tied`, only those that share tables with their function, so that neither can be replaced alone.
+std::vector<Rva> handler_targets_of(const program::Program& program, const program::Function& function, bool tied);
 
 /// What lies at an address, for people: "string \"abc\"", "f+0x12", "KERNEL32.dll!Sleep".
 std::string describe(const match::Places& places, Rva at);
