@@ -293,7 +293,7 @@ class Comparison {
         }
         // Filters, destructors and catch blocks that have become functions of their own are entered like parts.
         for (std::uint32_t b = 0; b < old_.functions().size(); ++b)
-            for (const Rva target : handler_targets_of(old_, old_.functions()[b], false))
+            for (const Rva target : pairing_.baseline_handlers.of(b))
                 note(target, changed.contains(b));
         for (const pe::Relocation& field : old_.relocations())
             if (const auto target = old_.pointer_at(field.at))

@@ -30,6 +30,8 @@ constexpr std::uint32_t kMaxAlignment = 64;
 constexpr std::uint32_t kMaxTable = 4096;
 /// Smallest access, in bytes, that may have to be aligned.
 constexpr std::uint32_t kSmallestVector = 16;
+/// Most fields of exception data that are copied; each is kept for every function that shares it.
+constexpr std::uint64_t kMaxHandlerFields = std::uint64_t{1} << 22;
 
 /// Data objects of the updated image that are copied, joined where what is copied must stay together.
 class Copies {
@@ -110,6 +112,7 @@ class Collector {
             grown_ = false;
             result_ = {};
             told_.clear();
+            fields_left_ = kMaxHandlerFields;
             resolve_functions();
             resolve_data();
             keep_boundaries();
@@ -207,7 +210,7 @@ class Collector {
                 refuse_handler("what its data means is not known");
                 return;
             }
-            auto content = program::handler_data_of(new_, form, entry.function, entry.data);
+            auto content = program::handler_data_of(new_, form, entry.function, entry.data, fields_left_);
             if (!content) {
                 refuse_handler(content.error().detail());
                 return;
@@ -744,6 +747,7 @@ class Collector {
     std::map<std::uint32_t, std::optional<std::uint32_t>> emitted_; ///< updated functions, and what they replace
     std::vector<bool> is_emitted_;                                  ///< by updated index: the same for quick looks
     std::set<std::uint32_t> handlers_;                              ///< emitted since exceptions go to them
+    std::uint64_t fields_left_ = 0;                                 ///< of exception data, in this pass
     std::map<std::uint32_t, EmittedFunction> functions_;            ///< by updated index
     std::map<Rva, EmittedData> data_;
     /// Whether code counts from what a reference leads to, by function and offset in it.

@@ -3,9 +3,7 @@
 #include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 #include "patchgen/match/fingerprint.hpp"
-#include "patchgen/program/handler_data.hpp"
 #include "patchgen/program/machine_code.hpp"
-#include "patchgen/program/stack_check.hpp"
 
 #include <fmt/format.h>
 
@@ -268,11 +266,11 @@ class Comparer {
             go_with_handlers();
     }
 
-    /// Catch blocks and destructors of __CxxFrameHandler3 go by the states of their function. Filters do not, and are
+    /// Catch blocks and destructors of __CxxFrameHandler3 go by the states of their function. Filters do not, and
     /// the function that has one may never be left, as the process's first one.
     void go_with_handlers() {
-        const auto from = handler_targets_of(pairing_.baseline.program(), old_, true);
-        const auto to = handler_targets_of(pairing_.updated.program(), new_, true);
+        const auto from = pairing_.baseline_handlers.tied_to(baseline_);
+        const auto to = pairing_.updated_handlers.tied_to(updated_);
         if (from.size() != to.size())
             return; // what is not understood has been compared as it stands
         for (std::size_t i = 0; i < from.size(); ++i) {
@@ -460,42 +458,6 @@ std::string describe(const match::Places& places, Rva at) {
         break;
     }
     return fmt::format("+0x{:x}", at.value);
-}
-
-std::vector<HandlerEntry> handlers_of(const program::Program& program, const Function& function) {
-    const bool arm64 = program.image().machine() == Machine::arm64;
-    std::vector<HandlerEntry> handlers;
-    const auto add = [&](const pe::RuntimeFunction& entry, const auto& info) {
-        if (info && info->handler && !program::only_checks_stack(program, *info->handler))
-            handlers.push_back({entry, *info->handler, info->handler_data});
-    };
-    for (const pe::RuntimeFunction& entry : function.unwind)
-        if (arm64)
-            add(entry, pe::unwind_info_arm64_of(program.image(), entry));
-        else
-            add(entry, pe::unwind_info_at(program.image(), entry.unwind_info));
-    return handlers;
-}
-
-std::vector<Rva> handler_targets_of(const program::Program& program, const Function& function, bool tied) {
-    std::vector<Rva> targets;
-    for (const HandlerEntry& entry : handlers_of(program, function)) {
-        const program::HandlerForm form = program::form_of_handler(program, entry.handler);
-        if (tied && form != program::HandlerForm::frame_handler_3)
-            continue;
-        const auto content = form != program::HandlerForm::unknown
-                                 ? program::handler_data_of(program, form, entry.function, entry.data)
-                                 : fail(Code::exception_handler, {});
-        if (!content)
-            continue;
-        for (const program::HandlerField& field : content->fields) {
-            const Function* other =
-                field.kind == program::HandlerField::Kind::code ? program.function_at(field.target) : nullptr;
-            if (other && other != &function && other->range.begin == field.target)
-                targets.push_back(field.target);
-        }
-    }
-    return targets;
 }
 
 FunctionDiff compare_functions(const Pairing& pairing, Contents& contents, std::uint32_t baseline,

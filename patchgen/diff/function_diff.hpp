@@ -24,20 +24,6 @@ FunctionDiff compare_functions(const Pairing& pairing, Contents& contents, std::
 std::optional<Contents::Dependence> compare_but_for_data(const Pairing& pairing, const Contents& contents,
                                                          std::uint32_t baseline, std::uint32_t updated);
 
-/// An entry of unwind data with a language-specific handler.
-struct HandlerEntry {
-    pe::RuntimeFunction function;
-    Rva handler;
-    Rva data; ///< what it is given
-};
-
-/// Those of a function, but for handlers that only check the stack: ascending by the code that they cover.
-std::vector<HandlerEntry> handlers_of(const program::Program& program, const program::Function& function);
-
-/// Entries of other functions that what those handlers are given leads to, as far as it is understood: in its order.
-/// With `tied`, only those that share tables with their function, so that neither can be replaced alone.
-std::vector<Rva> handler_targets_of(const program::Program& program, const program::Function& function, bool tied);
-
 /// What lies at an address, for people: "string \"abc\"", "f+0x12", "KERNEL32.dll!Sleep".
 std::string describe(const match::Places& places, Rva at);
 

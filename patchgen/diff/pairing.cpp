@@ -15,7 +15,7 @@ Pairing::BothPlaces Pairing::places_of(const program::Program& baseline, const p
 
 Pairing::Pairing(BothPlaces places)
     : baseline(std::move(places.first)), updated(std::move(places.second)), functions(match::match(baseline, updated)),
-      data(baseline, updated, functions) {}
+      data(baseline, updated, functions), baseline_handlers(baseline.program()), updated_handlers(updated.program()) {}
 
 bool same_dll(std::string_view a, std::string_view b) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };

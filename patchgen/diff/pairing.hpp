@@ -1,6 +1,7 @@
 #pragma once
 
 #include "patchgen/diff/data_map.hpp"
+#include "patchgen/diff/handlers.hpp"
 
 namespace suture::diff {
 
@@ -15,6 +16,8 @@ struct Pairing {
     match::Places updated;
     match::Matching functions;
     DataMap data;
+    HandlerTargets baseline_handlers;
+    HandlerTargets updated_handlers;
 
     const program::Function& old_function(std::uint32_t index) const { return baseline.program().functions()[index]; }
     const program::Function& new_function(std::uint32_t index) const { return updated.program().functions()[index]; }

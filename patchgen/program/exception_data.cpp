@@ -15,9 +15,8 @@ namespace {
 constexpr std::uint32_t kMaxEntries = 65536;
 /// Most try blocks of a function and handlers of one.
 constexpr std::uint32_t kMaxHandlers = 4096;
-/// Largest exception data of one function in GCC's form, in bytes, and most actions of all that are followed.
+/// Largest exception data of one function in GCC's form, in bytes.
 constexpr std::int64_t kMaxLsda = std::int64_t{1} << 20;
-constexpr std::uint32_t kMaxActions = 1u << 24;
 
 // Encodings of pointers in GCC's exception data (Linux Standard Base, DWARF extensions).
 constexpr std::uint8_t kOmitted = 0xff;
@@ -98,7 +97,7 @@ class Reader {
     }
 
     bool read_scopes(Rva at) {
-        FieldReader fields(image_, at);
+        FieldReader fields(image_, at, left_);
         const auto count = fields.take<std::uint32_t>();
         if (count == 0 || count > kMaxHandlers)
             return false;
@@ -116,9 +115,9 @@ class Reader {
     }
 
     bool read_frame_handler_3(Rva data) {
-        FieldReader first(image_, data);
+        FieldReader first(image_, data, left_);
         const Rva at = word(first);
-        FieldReader info(image_, at);
+        FieldReader info(image_, at, left_);
         const auto magic = info.take<std::uint32_t>() & 0x1fffffff;
         if (!info.good || magic < 0x19930520 || magic > 0x19930522)
             return false;
@@ -139,25 +138,25 @@ class Reader {
         block(unwind_map, 8 * states);
         block(try_map, 20 * tries);
         block(place_map, 8 * places);
-        FieldReader actions(image_, unwind_map);
+        FieldReader actions(image_, unwind_map, left_);
         for (std::uint32_t i = 0; i < states; ++i) {
             actions.take<std::int32_t>();
             if (!take(word(actions)) || !actions.good)
                 return false;
         }
-        FieldReader ips(image_, place_map);
+        FieldReader ips(image_, place_map, left_);
         for (std::uint32_t i = 0; i < places; ++i) {
             if (!is_code(word(ips)))
                 return false;
             ips.take<std::int32_t>();
         }
-        FieldReader blocks(image_, try_map);
+        FieldReader blocks(image_, try_map, left_);
         for (std::uint32_t i = 0; i < tries; ++i) {
             for (int state = 0; state < 3; ++state)
                 blocks.take<std::int32_t>();
             const auto count = blocks.take<std::uint32_t>();
             const Rva array = word(blocks);
-            FieldReader handlers(image_, array);
+            FieldReader handlers(image_, array, left_);
             if (!blocks.good || count > kMaxHandlers)
                 return false;
             block(array, 20 * count);
@@ -175,11 +174,11 @@ class Reader {
     }
 
     bool read_frame_handler_4(Rva data) {
-        FieldReader first(image_, data);
+        FieldReader first(image_, data, left_);
         const Rva at = word(first);
         if (!is_data(at))
             return false;
-        FieldReader info(image_, at);
+        FieldReader info(image_, at, left_);
         const auto header = info.take<std::uint8_t>();
         if ((header & 0x80) != 0 || (header & 0x18) == 0) // neither actions nor try blocks: nothing to handle
             return false;
@@ -201,7 +200,7 @@ class Reader {
 
     /// Where the states begin: distances from the function's entry.
     void read_states(Rva at) {
-        FieldReader map(image_, at);
+        FieldReader map(image_, at, left_);
         const auto count = map.number();
         for (std::uint32_t i = 0; map.good && i < std::min(count, kMaxEntries); ++i) {
             map.number();
@@ -212,7 +211,7 @@ class Reader {
     }
 
     void read_states_of_parts(Rva at) {
-        FieldReader parts(image_, at);
+        FieldReader parts(image_, at, left_);
         const auto count = parts.number();
         for (std::uint32_t i = 0; parts.good && i < std::min(count, kMaxHandlers); ++i) {
             word(parts); // the part
@@ -223,7 +222,7 @@ class Reader {
     }
 
     bool read_actions(Rva at) {
-        FieldReader map(image_, at);
+        FieldReader map(image_, at, left_);
         const auto count = map.number();
         if (!is_data(at) || count > kMaxEntries)
             return false;
@@ -240,7 +239,7 @@ class Reader {
     }
 
     bool read_try_blocks(Rva at) {
-        FieldReader blocks(image_, at);
+        FieldReader blocks(image_, at, left_);
         const auto tries = blocks.number();
         if (!is_data(at) || tries > kMaxHandlers)
             return false;
@@ -248,7 +247,7 @@ class Reader {
             for (int state = 0; state < 3; ++state)
                 blocks.number();
             const Rva array = word(blocks);
-            FieldReader handlers(image_, array);
+            FieldReader handlers(image_, array, left_);
             const auto count = handlers.number();
             if (!blocks.good || !is_data(array) || count > kMaxHandlers)
                 return false;
@@ -283,7 +282,7 @@ class Reader {
 
     /// Call sites, what is done about exceptions, and the types that are caught, counted backwards from their base.
     bool read_lsda(Rva data) {
-        FieldReader fields(image_, data);
+        FieldReader fields(image_, data, left_);
         if (fields.take<std::uint8_t>() != kOmitted) // landing pads count from the function's entry
             return false;
         const auto form = fields.take<std::uint8_t>();
@@ -307,7 +306,7 @@ class Reader {
             if (action != 0)
                 most = std::max(most, last_type(actions + static_cast<std::uint32_t>(action - 1)));
         }
-        if (fields.at() != actions || most > kMaxHandlers || actions_left_ == 0)
+        if (fields.at() != actions || most > kMaxHandlers)
             return false;
         for (std::uint32_t i = 1; relative && i <= most; ++i) {
             const Rva at{types.value - 4 * i};
@@ -320,8 +319,8 @@ class Reader {
     /// The highest number of a type in a chain of actions. Negative ones are lists of what may be thrown.
     std::int64_t last_type(Rva action) {
         std::int64_t most = 0;
-        for (std::uint32_t i = 0; i < kMaxHandlers && actions_left_ != 0; ++i, --actions_left_) {
-            FieldReader fields(image_, action);
+        for (std::uint32_t i = 0; i < kMaxHandlers; ++i) {
+            FieldReader fields(image_, action, left_);
             most = std::max(most, fields.leb(true));
             const Rva from = fields.at();
             const std::int64_t next = fields.leb(true);
@@ -337,7 +336,7 @@ class Reader {
     AddressWords data_;  ///< of the handler's data at hand
     AddressWords words_; ///< of all
     std::size_t settle_at_ = std::size_t{1} << 16;
-    std::uint32_t actions_left_ = kMaxActions;
+    std::uint64_t left_ = kMaxFields;
 };
 
 } // namespace

@@ -6,15 +6,21 @@
 
 namespace suture::program {
 
-/// Reads fields of an image one after another; after the first that is not there, all are 0 and `good` is false.
+/// Most fields that are read of the exception data of one image: tables that many functions share are read anew for
+/// each of them, and an image could have all its functions share all its tables.
+constexpr std::uint64_t kMaxFields = std::uint64_t{1} << 27;
+
+/// Reads fields of an image one after another; after the first that is not there, or that exceeds `left`, all are 0 and
+/// `good` is false.
 class FieldReader {
   public:
-    FieldReader(const pe::Image& image, Rva at) : image_(image), at_(at) {}
+    FieldReader(const pe::Image& image, Rva at, std::uint64_t& left) : image_(image), at_(at), left_(left) {}
 
     template <class T>
     T take() {
         const auto value = image_.read<T>(at_);
-        good = good && value.has_value();
+        good = good && value.has_value() && left_ != 0;
+        left_ -= left_ != 0 ? 1 : 0;
         at_ = at_ + std::uint32_t{sizeof(T)};
         return good ? *value : T{};
     }
@@ -54,6 +60,7 @@ class FieldReader {
   private:
     const pe::Image& image_;
     Rva at_;
+    std::uint64_t& left_;
 };
 
 } // namespace suture::program

@@ -61,8 +61,8 @@ const pe::ImportSlot* import_behind(const Program& program, const Function& func
 
 class HandlerReader {
   public:
-    HandlerReader(const Program& program, const pe::RuntimeFunction& entry)
-        : program_(program), image_(program.image()), entry_(entry.range) {}
+    HandlerReader(const Program& program, const pe::RuntimeFunction& entry, std::uint64_t& left)
+        : program_(program), image_(program.image()), entry_(entry.range), left_(left) {}
 
     Result<HandlerData> run(HandlerForm form, Rva data) {
         bool understood = false;
@@ -130,7 +130,7 @@ class HandlerReader {
     }
 
     bool read_scopes(Rva data) {
-        FieldReader fields(image_, data);
+        FieldReader fields(image_, data, left_);
         const auto count = fields.take<std::uint32_t>();
         if (!fields.good || count > kMaxScopes || !block(data, 4 + 16 * std::uint64_t{count}))
             return false;
@@ -153,21 +153,21 @@ class HandlerReader {
 
     /// FuncInfo and all that belongs to it (ehdata.h).
     bool read_frame_handler_3(Rva data) {
-        FieldReader first(image_, data);
+        FieldReader first(image_, data, left_);
         const Rva at = first.rva();
         if (!first.good || !block(data, 4))
             return false;
         field(data, Kind::block, at);
-        FieldReader info(image_, at);
+        FieldReader info(image_, at, left_);
         const auto magic = info.take<std::uint32_t>() & kMagicMask;
         if (!info.good || magic < kOldestMagic || magic > kNewestMagic)
             return false;
         const auto states = info.take<std::uint32_t>();
-        const Rva unwind_map = part(info);
+        const Rva unwind_map = part(info, states != 0);
         const auto tries = info.take<std::uint32_t>();
-        const Rva try_map = part(info);
+        const Rva try_map = part(info, tries != 0);
         const auto places = info.take<std::uint32_t>();
-        const Rva place_map = part(info);
+        const Rva place_map = part(info, places != 0);
         info.take<std::int32_t>(); // where the frame keeps the state
         if (magic > kOldestMagic && info.rva().value != 0)
             return no("it lists what the function may throw");
@@ -180,17 +180,17 @@ class HandlerReader {
         return tries == 0 || read_try_blocks(try_map, tries);
     }
 
-    /// The RVA of another block.
-    Rva part(FieldReader& fields) {
+    /// The RVA of another block; what is not used may lead anywhere.
+    Rva part(FieldReader& fields, bool used) {
         const Rva at = fields.at();
         const Rva target = fields.rva();
-        if (target.value != 0)
+        if (used && target.value != 0)
             field(at, Kind::block, target);
         return target;
     }
 
     bool read_actions(Rva at, std::uint32_t count) {
-        FieldReader fields(image_, at);
+        FieldReader fields(image_, at, left_);
         for (std::uint32_t i = 0; i < count; ++i) {
             fields.take<std::int32_t>(); // the next state
             if (!code(fields, true))
@@ -200,7 +200,7 @@ class HandlerReader {
     }
 
     bool read_places(Rva at, std::uint32_t count) {
-        FieldReader fields(image_, at);
+        FieldReader fields(image_, at, left_);
         Rva before;
         for (std::uint32_t i = 0; i < count; ++i) {
             const Rva place = image_.read<Rva>(fields.at()).value_or(Rva{});
@@ -213,12 +213,12 @@ class HandlerReader {
     }
 
     bool read_try_blocks(Rva at, std::uint32_t count) {
-        FieldReader fields(image_, at);
+        FieldReader fields(image_, at, left_);
         for (std::uint32_t i = 0; i < count; ++i) {
             for (int state = 0; state < 3; ++state)
                 fields.take<std::int32_t>();
             const auto handlers = fields.take<std::uint32_t>();
-            const Rva array = part(fields);
+            const Rva array = part(fields, handlers != 0);
             if (!fields.good || handlers > kMaxHandlers || (handlers != 0 && !read_catches(array, handlers)))
                 return false;
         }
@@ -226,10 +226,10 @@ class HandlerReader {
     }
 
     bool read_catches(Rva at, std::uint32_t count) {
-        FieldReader fields(image_, at);
+        FieldReader fields(image_, at, left_);
         for (std::uint32_t i = 0; i < count; ++i) {
             fields.take<std::uint32_t>(); // adjectives
-            const Rva type = part(fields);
+            const Rva type = part(fields, true);
             if (type.value != 0 && !read_type(type))
                 return false;
             fields.take<std::int32_t>(); // catch object
@@ -265,7 +265,7 @@ class HandlerReader {
 
     /// Call sites count from the entry of .pdata that covers them, and so do landing pads.
     bool read_lsda(Rva data) {
-        FieldReader fields(image_, data);
+        FieldReader fields(image_, data, left_);
         if (fields.take<std::uint8_t>() != kOmitted)
             return no("its landing pads count from elsewhere");
         const auto form = fields.take<std::uint8_t>();
@@ -304,7 +304,7 @@ class HandlerReader {
     /// Actions: a number of a type or a list of types each, and how far the next one is.
     bool read_chain(Rva action, Rva types, std::uint8_t form) {
         for (std::uint32_t i = 0; i < kMaxHandlers; ++i) {
-            FieldReader fields(image_, action);
+            FieldReader fields(image_, action, left_);
             const std::int64_t type = fields.leb(true);
             const Rva from = fields.at();
             const std::int64_t next = fields.leb(true);
@@ -324,7 +324,7 @@ class HandlerReader {
 
     /// Types that may be thrown, ended by a 0.
     bool read_list(Rva at) {
-        FieldReader fields(image_, at);
+        FieldReader fields(image_, at, left_);
         for (std::uint32_t i = 0; i < kMaxHandlers; ++i) {
             const std::int64_t type = fields.leb(false);
             if (!fields.good || type < 0 || type > kMaxHandlers)
@@ -356,6 +356,7 @@ class HandlerReader {
     const Program& program_;
     const pe::Image& image_;
     RvaRange entry_;
+    std::uint64_t& left_;
     HandlerData result_;
     std::string why_;
     Rva end_; ///< of the area, as far as it is known
@@ -377,8 +378,8 @@ HandlerForm form_of_handler(const Program& program, Rva handler) {
 }
 
 Result<HandlerData> handler_data_of(const Program& program, HandlerForm form, const pe::RuntimeFunction& entry,
-                                    Rva data) {
-    return HandlerReader(program, entry).run(form, data);
+                                    Rva data, std::uint64_t& left) {
+    return HandlerReader(program, entry, left).run(form, data);
 }
 
 } // namespace suture::program

@@ -39,8 +39,9 @@ struct HandlerData {
     bool operator==(const HandlerData&) const = default;
 };
 
-/// Reads the data at `data` of the handler of `entry`. Error: exception_handler, with what is not understood of it.
+/// Reads the data at `data` of the handler of `entry`, of no more than `left` fields, which it takes from that. Error:
+/// exception_handler, with what is not understood of it.
 Result<HandlerData> handler_data_of(const Program& program, HandlerForm form, const pe::RuntimeFunction& entry,
-                                    Rva data);
+                                    Rva data, std::uint64_t& left);
 
 } // namespace suture::program

@@ -176,6 +176,8 @@ class Equivalence {
     std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry
     std::map<Rva, const program::Function*> emitted_;         ///< by entry in the package
     std::set<Rva> handlers_seen_;                             ///< of emitted_, those whose handlers were compared
+    /// Fields of exception data that may still be compared: tables that functions share are looked at for each.
+    std::uint64_t handler_fields_left_ = std::uint64_t{1} << 24;
     std::set<std::pair<Rva, Rva>> handled_; ///< entries of unwind data whose handler is proved: where they begin
     std::map<Rva, Veneer> veneers_;
     std::map<Rva, std::uint32_t> tables_in_code_;

@@ -30,8 +30,8 @@ constexpr std::uint8_t kDistancesToPointers = 0x9b;
 /// Walks over what must be the same in both images, side by side. What is not there, or differs, makes `same` false.
 class Both {
   public:
-    Both(const pe::Image& updated, const Overlay& overlay, Rva at, Rva place)
-        : ours(at), theirs(place), updated_(&updated), overlay_(&overlay) {}
+    Both(const pe::Image& updated, const Overlay& overlay, Rva at, Rva place, std::uint64_t& left)
+        : ours(at), theirs(place), updated_(&updated), overlay_(&overlay), left_(&left) {}
 
     /// Values that need not be equal.
     template <class T>
@@ -41,7 +41,8 @@ class Both {
         const auto content =
             section && !section->writable() ? overlay_->content({true, theirs}, sizeof(T)) : std::nullopt;
         const auto b = content ? ByteView(*content).read<T>(0) : std::nullopt;
-        same = same && a && b;
+        same = same && a && b && *left_ != 0;
+        *left_ -= *left_ != 0 ? 1 : 0;
         ours = ours + std::uint32_t{sizeof(T)};
         theirs = theirs + std::uint32_t{sizeof(T)};
         return same ? std::pair(*a, *b) : std::pair(T{}, T{});
@@ -71,7 +72,7 @@ class Both {
             value |= ~std::uint64_t{0} << shift;
         return same ? static_cast<std::int64_t>(value) : 0;
     }
-    Both at(Rva a, Rva b) const { return {*updated_, *overlay_, a, b}; }
+    Both at(Rva a, Rva b) const { return {*updated_, *overlay_, a, b, *left_}; }
 
     Rva ours;
     Rva theirs;
@@ -80,6 +81,7 @@ class Both {
   private:
     const pe::Image* updated_;
     const Overlay* overlay_;
+    std::uint64_t* left_; ///< how much more may be looked at
 };
 
 /// Addresses of code that exception data holds, and what else it leads to.
@@ -385,7 +387,7 @@ Result<void> Equivalence::compare_handler(const program::Function& function, Rva
     follow({*a.handler, {true, *b.handler}, Use::call, 0, &function, from.range.begin});
     SUTURE_CHECK(run());
     Found found;
-    const Both both(updated_.image(), overlay_, a.handler_data, b.handler_data);
+    const Both both(updated_.image(), overlay_, a.handler_data, b.handler_data, handler_fields_left_);
     const bool same = form == HandlerForm::scopes            ? walk_scopes(both, found)
                       : form == HandlerForm::frame_handler_3 ? walk_frame_handler_3(both, found)
                                                              : LsdaWalk(found).run(both);
