@@ -281,6 +281,41 @@ TEST_P(HandlersOfAPackage, AreRefutedWithAnyAddressElsewhere) {
     }
 }
 
+/// Whatever an image says there: it is told, and ends in a refusal or in a package that holds.
+TEST_P(HandlersOfAPackage, AreNeitherMissedNorTrustedWithAnyByteOfTheImageDifferent) {
+    std::set<RvaRange> blocks;
+    for (const diff::EmittedFunction& function : changes_.functions)
+        for (const diff::EmittedHandler& handler : function.handlers)
+            blocks.insert(handler.content.blocks.begin(), handler.content.blocks.end());
+    ASSERT_FALSE(blocks.empty());
+    const std::string good = test::content_of(folder_ / "1.dll");
+    for (const RvaRange& block : blocks) {
+        const auto at = updated_->image().file_offset(block.begin);
+        ASSERT_TRUE(at);
+        for (std::uint32_t i = 0; i < block.size; ++i) {
+            for (const char byte : {'\0', '\1', '\x7f', '\xff'}) {
+                std::string image = good;
+                if (image[at->value + i] == byte)
+                    continue;
+                image[at->value + i] = byte;
+                std::ofstream(folder_ / "2.dll", std::ios::binary) << image;
+                const auto updated = program::Program::load(folder_ / "2.dll", {});
+                ASSERT_TRUE(updated) << updated.error().message();
+                const auto changes = diff::compare(*baseline_, **updated);
+                EXPECT_FALSE(changes.changes.empty());
+                if (!changes.refusals.empty())
+                    continue;
+                const auto contents = emit::emit(*baseline_, **updated, changes, {});
+                const auto file = contents ? package::write_package(*contents) : std::unexpected(contents.error());
+                if (file) {
+                    EXPECT_TRUE(prove::prove(*baseline_, **updated, *file))
+                        << fmt::format("+0x{:x}", block.begin.value + i);
+                }
+            }
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Sources, HandlersOfAPackage,
                          testing::Values(Case{"guarded_range_another.c"}, Case{"finally_code_another.c"},
                                          Case{"catch_code_another.cpp"}, Case{"catch_code_another.cpp", "mingw"},
