@@ -1,6 +1,8 @@
 #include "engine/patch/plan.hpp"
 
 #include "engine/isa/arm64/immediates.hpp"
+#include "engine/pe/unwind_arm64.hpp"
+#include "engine/pe/unwind_x64.hpp"
 
 #include <fmt/format.h>
 
@@ -188,6 +190,27 @@ std::optional<CommitWrite> write_between(Va begin, const Bytes& before, const By
     return CommitWrite{begin + from, Bytes(other, after.begin() + static_cast<std::ptrdiff_t>(page_end))};
 }
 
+/// A handler of exceptions is called by the process's unwinder, or not at all.
+Result<void> check_handlers(const package::Package& package, const Snapshot& snapshot, const Placement& placement) {
+    const auto handler_of = [&](const pe::RuntimeFunction& entry) -> std::optional<Rva> {
+        if (package.manifest().machine == Machine::arm64) {
+            const auto info = pe::unwind_info_arm64_of(package.image(), entry);
+            return info ? info->handler : std::nullopt;
+        }
+        const auto info = pe::unwind_info_at(package.image(), entry.unwind_info);
+        return info ? info->handler : std::nullopt;
+    };
+    if (!placement.unwind)
+        for (const pe::RuntimeFunction& entry : package.runtime_functions())
+            if (handler_of(entry))
+                return fail(Error(Code::unwind_not_registered,
+                                  "new code handles exceptions, and its unwind data cannot be made known as it is now; "
+                                  "a program that runs already can be told")
+                                .in_image(snapshot.module().name)
+                                .at(entry.range.begin));
+    return {};
+}
+
 } // namespace
 
 Result<Block> block_for(const package::Manifest& manifest) {
@@ -255,6 +278,7 @@ Result<target::Mapping> commit_of(Ledger& ledger, std::uint32_t sequence) {
 Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot, const Ledger* ledger,
                        const Placement& placement, std::span<const ResolvedImport> imports,
                        std::span<const UpdatePart> parts) {
+    SUTURE_CHECK(check_handlers(package, snapshot, placement));
     const package::Manifest& manifest = package.manifest();
     Plan plan;
     if (ledger) {

@@ -59,9 +59,9 @@ struct Plan {
 Result<Block> block_for(const package::Manifest& manifest);
 
 /// Pure: the plan follows from its arguments alone. `ledger` is the module's ledger or nullptr; `parts` are those of
-/// the whole update, ascending. The package must have
-/// passed check_identity() against `snapshot`. Errors: branch_out_of_reach, block_full, site_unproved,
-/// package_malformed (a fixup that does not fit).
+/// the whole update, ascending. The package must have passed check_identity() against `snapshot`. Errors:
+/// branch_out_of_reach, block_full, site_unproved, package_malformed (a fixup that does not fit), unwind_not_registered
+/// (its code handles exceptions, and `placement` says that its unwind data stays unknown).
 Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot, const Ledger* ledger,
                        const Placement& placement, std::span<const ResolvedImport> imports,
                        std::span<const UpdatePart> parts);

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 
 namespace suture::patch::test {
 
@@ -51,8 +52,8 @@ class PatchedModule {
     Va at(Rva rva) const { return base_ + rva.value; }
 
     /// `across` is left out where it is not wanted. New code is `mov eax, 100 + sequence ; ret`; there is a page of new
-    /// globals.
-    Bytes package(std::uint32_t sequence, bool with_across) const {
+    /// globals. With a handler, exceptions in the first function go to the second.
+    Bytes package(std::uint32_t sequence, bool with_across, bool with_handler = false) const {
         const Bytes file = image_.file();
         const pe::Image image = *pe::Image::parse(file, pe::Layout::file);
         package::Contents contents;
@@ -68,6 +69,14 @@ class PatchedModule {
         contents.sections = {{".text", package::kFirstSection, code, 0x30},
                              {".rdata", package::kFirstSection + 0x1000, {1, 0, 0, 0}, 4}, // UNWIND_INFO of a leaf
                              {".data", kGlobal, Bytes(8, 0x22), 16}};
+        if (with_handler) {
+            constexpr std::uint8_t kVersionAndHandler = 1 | 1 << 3;
+            Bytes info(12, 0);
+            info[0] = kVersionAndHandler;
+            const std::uint32_t handler = package::kFirstSection.value + 0x10;
+            std::memcpy(info.data() + 4, &handler, sizeof handler);
+            contents.sections[1] = {".rdata", package::kFirstSection + 0x1000, info, 12};
+        }
         contents.runtime_functions = {{{package::kFirstSection, 6}, package::kFirstSection + 0x1000}};
         manifest.globals = {{"count", kGlobal, 8}};
         const isa::Site padded{isa::SiteKind::x64_padded, kPadded, 2, kPadded - 5, 5};

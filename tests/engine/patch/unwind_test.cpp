@@ -113,5 +113,17 @@ TEST_F(Unwind, WhereNothingCanBeMadeKnownNothingIsAsked) {
     EXPECT_TRUE(none([&] { return remove(target_, "a.dll", {}); }));
 }
 
+TEST_F(Unwind, CodeThatHandlesExceptionsIsAppliedOnlyWhereItCanBeMadeKnown) {
+    const auto pages = target_.pages();
+    target_.can_register_unwind = false;
+    const auto applied = apply_files({b_.package(1, false), a_.package(1, false, true)});
+    ASSERT_FALSE(applied);
+    EXPECT_EQ(applied.error().code(), Code::unwind_not_registered) << applied.error().message();
+    EXPECT_EQ(applied.error().place().image, "a.dll");
+    EXPECT_EQ(target_.pages(), pages);
+    target_.can_register_unwind = true;
+    EXPECT_TRUE(apply_files({b_.package(1, false), a_.package(1, false, true)}));
+}
+
 } // namespace
 } // namespace suture::patch
