@@ -18,7 +18,7 @@ struct Thrown {
 
 struct CountsItsEnd {
     int& ended;
-    ~CountsItsEnd() { ended += 1 + NEW_IN; }
+    ~CountsItsEnd() { ended += 1 + NEW; }
 };
 
 constexpr int kOld = 0, kUpdated = 1, kWrong = -1;
@@ -48,7 +48,7 @@ KEPT_OUT_OF_LINE int cxx_out(int value) {
     throw Thrown{kept[0] + kept[1]};
 }
 KEPT_OUT_OF_LINE int cxx_in(int value) {
-    volatile int kept[8] = {NEW_IN, value};
+    volatile int kept[8] = {NEW, value};
     try {
         return thrower(value);
     } catch (const Thrown& thrown) {
@@ -56,7 +56,7 @@ KEPT_OUT_OF_LINE int cxx_in(int value) {
     }
 }
 KEPT_OUT_OF_LINE int cxx_again(int value) {
-    volatile int kept[8] = {NEW_IN, value};
+    volatile int kept[8] = {NEW, value};
     try {
         return thrower(value);
     } catch (Thrown& thrown) {

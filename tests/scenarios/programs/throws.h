@@ -3,7 +3,6 @@
 
 #define KEPT_OUT_OF_LINE __attribute__((noinline))
 #define NEW (UPDATED ? 1000 : 0)
-#define NEW_IN (UPDATED > 1 ? 1000 : 0) // of functions with handlers
 
 #ifdef __cplusplus
 extern "C" {

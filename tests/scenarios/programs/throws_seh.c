@@ -52,7 +52,7 @@ KEPT_OUT_OF_LINE int seh_in(int value) {
     __try {
         raise_value(value);
     } __except (is_raised(GetExceptionInformation(), (int*)&got)) {
-        got += NEW_IN;
+        got += NEW;
     }
     return got;
 }
@@ -62,7 +62,7 @@ KEPT_OUT_OF_LINE int seh_finally(int value) {
     __try {
         raise_value(kept);
     } __finally {
-        finally_ran = kept + NEW_IN;
+        finally_ran = kept + NEW;
     }
     return -1;
 }
