@@ -197,7 +197,11 @@ kill_throws() {
     state=0; suture status --pid "$pid" --json status.json --quiet >>log 2>&1 || state=$?
     [ $state != 0 ] || expect_right "$operation killed at $call $n"
     code=0; suture recover $in_it >>log 2>&1 || code=$?
-    case $state/$code in 0/3 | 8/0) ;; *) fail "$operation killed at $call $n: status ended with $state, recover with $code" ;; esac
+    case $state/$code in
+      0/3) intact=$((intact + 1)) ;;
+      8/0) recovered=$((recovered + 1)) ;;
+      *) fail "$operation killed at $call $n: status ended with $state, recover with $code" ;;
+    esac
     quietly suture status --pid "$pid" --json status.json --quiet
     expect_right "$operation killed at $call $n, recovered"
     code=0; $remove >>log 2>&1 || code=$?
