@@ -100,7 +100,7 @@ class Collector {
   public:
     Collector(const Pairing& pairing, Contents& contents, const std::set<Edge>& changed,
               const std::set<std::uint32_t>& parts)
-        : pairing_(pairing), contents_(contents), changed_(changed), parts_(parts), old_(pairing.baseline.program()),
+        : pairing_(pairing), contents_(contents), parts_(parts), old_(pairing.baseline.program()),
           new_(pairing.updated.program()), copies_(pairing.updated), is_emitted_(new_.functions().size()) {
         for (const auto& [b, u] : changed)
             add_function(u, b);
@@ -739,7 +739,6 @@ class Collector {
 
     const Pairing& pairing_;
     Contents& contents_;
-    const std::set<Edge>& changed_;
     const std::set<std::uint32_t>& parts_;
     const program::Program& old_;
     const program::Program& new_;
