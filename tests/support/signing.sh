@@ -1,5 +1,6 @@
-# Keys, certificates, revocation lists and signatures for tests; sourced. Everything is made in the current folder, by
-# openssl and osslsigncode, whose words go to the file `log`. Times are written as 20260101000000Z.
+# Keys, certificates, revocation lists and signatures for tests; sourced, with `support` for the folder of this file.
+# Everything is made in the current folder, by openssl and osslsigncode, whose words go to the file `log`. Times are
+# written as 20260101000000Z.
 
 cat >signing.cnf <<'END'
 [ca]
@@ -71,16 +72,19 @@ new_list() { # NAME ISSUER FROM TO [CERTIFICATE WHEN REASON]...
     -crl_lastupdate "$from" -crl_nextupdate "$to" -out "$name.crl" >>log 2>&1
 }
 # OUT: the file as that certificate signs it, with the certificates of `$with` in the signature.
-with=
+with= serving=
 sign_file() { # CERTIFICATE IN OUT [OPTION...]
   signer=$1; in=$2; out=$3; shift 3
   # shellcheck disable=SC2086 # names
   cat "$signer.pem" $with >chain.pem
   rm -f "$out"
   case " $* " in *" -h "*) ;; *) set -- -h sha256 "$@" ;; esac
-  osslsigncode sign -certs chain.pem -key "$signer.key" "$@" -in "$in" -out "$out" >>log 2>&1
+  # shellcheck disable=SC2086 # words
+  $serving osslsigncode sign -certs chain.pem -key "$signer.key" "$@" -in "$in" -out "$out" >>log 2>&1
 }
-# The same with a time stamp of RFC 3161.
-stamp_file() { # CERTIFICATE IN OUT STAMPER SECONDS_SINCE_1970
-  sign_file "$1" "$2" "$3" -TSA-certs "$4.pem" -TSA-key "$4.key" -TSA-time "$5"
+# The same with a time stamp: STAMP as time_server.py has them; the option is -ts for those of RFC 3161, else -t.
+stamp_file() { # CERTIFICATE IN OUT STAMP [OPTION]
+  serving="python3 $support/time_server.py $PWD"
+  sign_file "$1" "$2" "$3" "${5:--ts}" "URL/$4"
+  serving=
 }

@@ -2,7 +2,8 @@
 # Signers whom their authority revoked, and lists that do not say whether it did.
 # codes: certificate-revoked revocation-list-invalid revocation-list-outdated revocation-list-unreadable revocation-unknown
 . "$(dirname "$0")/../scenario.sh"
-. "$scenarios/../support/signing.sh"
+support=$scenarios/../support
+. "$support/signing.sh"
 
 make_package heartbeat heartbeat.dll
 new_key authority rsa:2048

@@ -2,7 +2,8 @@
 # Signatures that do not hold, of signers that must not sign, at times when they must not.
 # codes: certificate-expired certificate-not-yet-valid data-after-signature several-signatures signature-digest-differs signature-invalid signature-malformed signature-stripped signature-unsupported signature-weak signer-not-for-code signer-not-trusted trust-anchor-unreadable trust-not-stated unsigned-package
 . "$(dirname "$0")/../scenario.sh"
-. "$scenarios/../support/signing.sh"
+support=$scenarios/../support
+. "$support/signing.sh"
 
 make_package heartbeat heartbeat.dll
 new_key publisher rsa:2048

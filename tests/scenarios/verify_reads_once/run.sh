@@ -3,7 +3,8 @@
 # another package lies in its place, which nobody signed.
 # codes: unsigned-package
 . "$(dirname "$0")/../scenario.sh"
-. "$scenarios/../support/signing.sh"
+support=$scenarios/../support
+. "$support/signing.sh"
 
 start_service
 make_package heartbeat heartbeat.dll --id "the other"

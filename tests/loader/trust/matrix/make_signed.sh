@@ -2,15 +2,12 @@
 # The signed packages, certificates and revocation lists of the signature matrix: make_signed.sh PACKAGE FOLDER.
 set -eu
 support=$(cd "$(dirname "$0")/../../../support" && pwd)
-server=$(cd "$(dirname "$0")" && pwd)/time_server.py
 package=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 rm -rf "$2"
 mkdir -p "$2"
 cd "$2"
-pid=
 finish() {
   code=$?
-  [ -z "$pid" ] || kill "$pid" 2>/dev/null || :
   [ "$code" = 0 ] || tail -n 30 log >&2
 }
 trap finish EXIT
@@ -76,28 +73,20 @@ june_2019=1559347200
 june_2020=1590969600
 june_2021=1622505600
 for name in stamper house old_stamper revoked_stamper; do
-  stamp_file expired "$package" expired_$name.dll $name $june_2020
+  stamp_file expired "$package" expired_$name.dll token/$name/$june_2020
 done
-stamp_file expired "$package" early.dll house $june_2019
-stamp_file expired "$package" late.dll house $june_2021
-stamp_file lifetime "$package" lifetime.dll house $june_2020
-stamp_file direct "$package" direct_stamped.dll house $june_2020
-stamp_file direct "$package" direct_untrusted_stamp.dll stamper $june_2020
+stamp_file expired "$package" early.dll token/house/$june_2019
+stamp_file expired "$package" late.dll token/house/$june_2021
+stamp_file lifetime "$package" lifetime.dll token/house/$june_2020
+stamp_file direct "$package" direct_stamped.dll token/house/$june_2020
+stamp_file direct "$package" direct_untrusted_stamp.dll token/stamper/$june_2020
 
-python3 "$server" port "$PWD" >>log 2>&1 &
-pid=$!
-tries=200
-while [ ! -s port ]; do
-  tries=$((tries - 1)); [ $tries -gt 0 ] || { echo "no time server" >&2; exit 1; }
-  sleep 0.05
-done
-url=http://127.0.0.1:$(cat port)
-sign_file brief "$package" countersigned.dll -t "$url/old/house"
-sign_file brief "$package" countersigned_by_all_round.dll -t "$url/old/all_round"
-sign_file brief "$package" countersigned_by_self.dll -t "$url/old/self"
-sign_file brief "$package" weakly_countersigned.dll -t "$url/weak/house"
-sign_file brief "$package" token.dll -ts "$url/token/house"
-sign_file brief "$package" other_token.dll -ts "$url/other/house"
+stamp_file brief "$package" countersigned.dll old/house -t
+stamp_file brief "$package" countersigned_by_all_round.dll old/all_round -t
+stamp_file brief "$package" countersigned_by_self.dll old/self -t
+stamp_file brief "$package" weakly_countersigned.dll weak/house -t
+stamp_file brief "$package" token.dll token/house
+stamp_file brief "$package" other_token.dll other/house
 sign_file brief "$package" brief.dll
 
 present='20291201000000Z 20300201000000Z'
