@@ -52,6 +52,10 @@ void forbid_bodies(std::vector<Forbidden>& forbidden, const Ledger& ledger, cons
         const Va before = i < ledger.functions.size() ? ledger.destination(i, ledger.active) : next.continuation(i);
         if (before == next.destination(i, next.active))
             continue;
+        // Behind its first instruction a stub that has several holds where its cell led.
+        forbidden.push_back({{next.block.stub(static_cast<std::uint32_t>(i + 1)), isa::Isa::kStubSize},
+                             name_of(ledger, next.functions[i].site.entry, names),
+                             Forbidden::Rule::no_ip_inside});
         if (before != next.continuation(i)) {
             image_left = true;
             continue;

@@ -146,6 +146,27 @@ TEST_F(TransactionArm64Test, RollbackBringsTheBaselineBackThroughTheContinuation
     EXPECT_EQ(leads_to(caller + 8, Form::branch26), kBase + kOther.value);
 }
 
+TEST_F(TransactionArm64Test, AThreadThatHoldsWhereACellLedIsWaitedFor) {
+    ASSERT_TRUE(apply_package());
+    const Va stub = leads_to(kBase + kReader.value, Form::branch26);
+    Va ip = stub + 4; // the cell is read, the branch to come
+    unsigned stops = 0;
+    target_.threads = [&](unsigned) {
+        target::ThreadState thread;
+        thread.id = 77;
+        thread.ip = ++stops <= 2 ? ip : Va{0x7000};
+        return std::vector{thread};
+    };
+    auto report = rollback(target_, "app.dll", std::nullopt, {});
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(report->attempts, 3u);
+    ip = stub;
+    stops = 0;
+    report = apply_package();
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(report->attempts, 1u);
+}
+
 TEST_F(TransactionArm64Test, RemoveLeavesTheProcessAsItWas) {
     const auto before = target_.pages();
     ASSERT_TRUE(apply_package());
