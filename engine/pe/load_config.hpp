@@ -4,6 +4,10 @@
 
 namespace suture::pe {
 
+/// Of LoadConfig::guard_flags: IMAGE_GUARD_EH_CONTINUATION_TABLE_PRESENT of winnt.h. Where shadow stacks are on, code
+/// goes on after an exception nowhere else than the table says.
+inline constexpr std::uint32_t kGuardContinuationTable = 0x0040'0000;
+
 /// The fields of IMAGE_LOAD_CONFIG_DIRECTORY64 that matter here (Microsoft PE Format, "Load Configuration Layout");
 /// fields behind the directory's own Size are absent. Pointers are given as RVAs.
 struct LoadConfig {

@@ -205,6 +205,10 @@ class Collector {
                 refuse_handler("");
                 return;
             }
+            if ((pairing_.baseline.program().load_config().guard_flags & pe::kGuardContinuationTable) != 0) {
+                refuse_handler("the baseline lists where code may go on after an exception, and nothing adds to that");
+                return;
+            }
             const program::HandlerForm form = program::form_of_handler(new_, entry.handler);
             if (form == program::HandlerForm::unknown) {
                 refuse_handler("what its data means is not known");
