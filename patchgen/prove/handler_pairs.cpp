@@ -326,7 +326,7 @@ Result<void> Equivalence::follow_descriptor(const Goal& goal, Rva ours, Rva thei
     const auto copy =
         name ? overlay_.content({true, theirs + kNameAt}, static_cast<std::uint32_t>(name->size() + 1)) : std::nullopt;
     const auto unused = overlay_.content({true, theirs + kUnusedAt}, 8);
-    if (!copy || copy->back() != 0 || !std::equal(name->begin(), name->end(), copy->begin()) ||
+    if (!copy || !unused || copy->back() != 0 || !std::equal(name->begin(), name->end(), copy->begin()) ||
         ByteView(*unused).read<std::uint64_t>(0) != updated_.image().read<std::uint64_t>(ours + kUnusedAt))
         return failed(goal, fmt::format("the type that is caught is not described at package+0x{:x}", theirs.value));
     return follow_type(goal, ours, {true, theirs});
