@@ -28,6 +28,9 @@ NTSYSAPI NTSTATUS NTAPI NtCreateThreadEx(HANDLE* thread, ACCESS_MASK access, voi
 inline constexpr ULONG kSkipThreadAttach = 2; ///< THREAD_CREATE_FLAGS_SKIP_THREAD_ATTACH
 inline constexpr ULONG kViewUnmap = 2;        ///< ViewUnmap: children of the process do not get the view
 
+/// STATUS_NO_MORE_ENTRIES: how NtGetNextThread says that it has told of all.
+inline constexpr auto kNoMoreEntries = static_cast<NTSTATUS>(0x8000001a);
+
 constexpr bool succeeded(NTSTATUS status) {
     return status >= 0;
 }

@@ -50,22 +50,27 @@ Bytes content_of(Va function, const std::array<std::uint64_t, 3>& arguments) {
     return content;
 }
 
-/// Where a thread began, as NtQueryInformationThread tells it.
-Va beginning_of(HANDLE thread) {
+/// Whether a thread that runs began in the view, as NtQueryInformationThread tells it; true where that is not known.
+bool may_have_begun_in(HANDLE thread, VaRange view) {
     constexpr auto kStartAddress = static_cast<THREADINFOCLASS>(9); // ThreadQuerySetWin32StartAddress
+    if (::WaitForSingleObject(thread, 0) == WAIT_OBJECT_0)
+        return false;
     std::uint64_t start = 0;
-    NtQueryInformationThread(thread, kStartAddress, &start, sizeof start, nullptr);
-    return Va{start};
+    return !succeeded(NtQueryInformationThread(thread, kStartAddress, &start, sizeof start, nullptr)) ||
+           view.contains(Va{start});
 }
 
-bool has_thread_in(HANDLE process, VaRange view) {
+/// True where not all threads can be looked at, too: the view must not be taken from one.
+bool may_have_thread_in(HANDLE process, VaRange view) {
     Handle thread;
     for (;;) {
         HANDLE next = nullptr;
-        if (!succeeded(NtGetNextThread(process, thread.get(), THREAD_QUERY_INFORMATION | SYNCHRONIZE, 0, 0, &next)))
-            return false;
+        const NTSTATUS status =
+            NtGetNextThread(process, thread.get(), THREAD_QUERY_INFORMATION | SYNCHRONIZE, 0, 0, &next);
+        if (!succeeded(status))
+            return status != kNoMoreEntries;
         thread = Handle(next);
-        if (view.contains(beginning_of(thread.get())) && ::WaitForSingleObject(thread.get(), 0) != WAIT_OBJECT_0)
+        if (may_have_begun_in(thread.get(), view))
             return true;
     }
 }
@@ -125,7 +130,7 @@ bool end_remote_call(const Memory& memory, Va view, std::chrono::milliseconds pa
     // A thread that was asked for comes a little later where the system has the process make it, as Wine does.
     for (std::chrono::milliseconds waited{}; waited < patience; waited += kBetween) {
         std::this_thread::sleep_for(kBetween);
-        if (!has_thread_in(memory.process(), {view, kViewSize}))
+        if (!may_have_thread_in(memory.process(), {view, kViewSize}))
             return succeeded(NtUnmapViewOfSection(memory.process(), reinterpret_cast<void*>(view.value)));
     }
     return false;

@@ -105,7 +105,6 @@ Result<Suspension> Suspension::of(const Memory& memory, Unfinished& unfinished) 
 }
 
 Result<void> Suspension::look() {
-    constexpr auto kNoMoreEntries = static_cast<NTSTATUS>(0x8000001a); // STATUS_NO_MORE_ENTRIES
     constexpr auto kStillActive = static_cast<NTSTATUS>(STILL_ACTIVE);
     constexpr ACCESS_MASK kAccess = THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION | SYNCHRONIZE;
     Handle thread;
