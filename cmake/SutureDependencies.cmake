@@ -21,6 +21,12 @@ if(SUTURE_WITH_LLVM)
   set(SUTURE_HAVE_LLVM ${LlvmPdb_FOUND})
 endif()
 
+# Only makes patchgen faster; sanitizers bring an allocator of their own.
+if(NOT SUTURE_SANITIZE)
+  find_library(SUTURE_JEMALLOC jemalloc_pic)
+  mark_as_advanced(SUTURE_JEMALLOC)
+endif()
+
 if(SUTURE_BUILD_TESTS)
   find_package(GTest REQUIRED)
 endif()

@@ -8,7 +8,7 @@ packages=(
   # build
   g++ cmake ninja-build git pkg-config
   libzydis-dev libzycore-dev liblief-dev libmbedtls-dev libxxhash-dev libspdlog-dev libfmt-dev libcli11-dev
-  nlohmann-json3-dev libssl-dev llvm-19-dev zlib1g-dev libzstd-dev
+  nlohmann-json3-dev libssl-dev llvm-19-dev zlib1g-dev libzstd-dev libjemalloc-dev
   # tests and benchmarks; chromium looks at the pages of reports
   libgtest-dev libgmock-dev libbenchmark-dev libunicorn-dev osslsigncode libclang-rt-19-dev chromium bsdiff xdelta3 zstd
   # samples: real PE programs, built by two compilers and run by Wine
