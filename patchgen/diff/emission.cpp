@@ -197,14 +197,9 @@ class Collector {
     void resolve_handlers(const Owner& owner, const Function& function, EmittedFunction& emitted) {
         for (const HandlerEntry& entry : handlers_of(new_, function)) {
             const auto refuse_handler = [&](std::string_view why) {
-                refuse(
-                    owner, Code::exception_handler,
-                    fmt::format("the handler is {}{}{}", describe_target(entry.handler), why.empty() ? "" : ": ", why));
+                refuse(owner, Code::exception_handler,
+                       fmt::format("the handler is {}: {}", describe_target(entry.handler), why));
             };
-            if (new_.image().machine() == Machine::arm64) {
-                refuse_handler("");
-                return;
-            }
             if ((pairing_.baseline.program().load_config().guard_flags & pe::kGuardContinuationTable) != 0) {
                 refuse_handler("the baseline lists where code may go on after an exception, and nothing adds to that");
                 return;

@@ -30,7 +30,7 @@ struct Layout {
     std::map<Rva, RvaRange> table_ranges; ///< ranges in the updated image by begin
     std::map<Rva, Rva> unwind;            ///< UNWIND_INFO or .xdata record by RVA
     std::map<Rva, Rva> handler_blocks;    ///< what the data of handlers consists of, by begin
-    std::map<Rva, const diff::EmittedHandler*> handlers; ///< by UNWIND_INFO
+    std::map<Rva, const diff::EmittedHandler*> handlers; ///< by unwind data
     std::vector<Veneers> veneers;                        ///< that there is room for, ascending by function
     std::vector<Rva> veneer_unwind; ///< .xdata records of veneers, in the order in which they need them
     std::map<package::ImportRequest, Rva> slots;

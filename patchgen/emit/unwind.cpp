@@ -29,6 +29,23 @@ std::optional<RvaRange> emitted_range(const diff::ChangeSet& changes, const Layo
     return RvaRange{next->second + (range.begin - next->first), range.size};
 }
 
+Result<Rva> take_with_handler(const program::Program& updated, const pe::RuntimeFunction& entry, std::uint32_t size,
+                              const diff::EmittedHandler& handler, Layout& layout) {
+    const auto& blocks = handler.content.blocks;
+    const auto first = std::ranges::find(blocks, handler.data, &RvaRange::begin);
+    if (first == blocks.end() || entry.unwind_info + size != handler.data)
+        return fail(
+            Error(Code::unwind_unsupported, "a handler without data").in_image(updated.path()).at(entry.range.begin));
+    const Rva at = layout.rdata.take(size + first->size, kUnwindAlignment);
+    layout.handler_blocks.emplace(handler.data, at + size);
+    return at;
+}
+
+Rva handler_at(const Layout& layout, const diff::EmittedHandler& handler) {
+    const auto& code = std::get<diff::ToEmitted>(handler.handler);
+    return layout.functions.at(code.updated_entry) + code.offset;
+}
+
 Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeSet& changes, Layout& layout) {
     for (const diff::EmittedFunction& function : changes.functions)
         for (const pe::RuntimeFunction& entry : function.updated->unwind)

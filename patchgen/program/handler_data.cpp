@@ -2,6 +2,7 @@
 
 #include "patchgen/program/exception_data.hpp"
 #include "patchgen/program/field_reader.hpp"
+#include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/type_information.hpp"
 
 #include <fmt/format.h>
@@ -49,14 +50,12 @@ HandlerForm form_called(std::string_view name) {
     return known != kKnownHandlers.end() ? known->form : HandlerForm::unknown;
 }
 
-/// The import that a function jumps to with its first instruction.
+/// The import that a function does nothing but jump to.
 const pe::ImportSlot* import_behind(const Program& program, const Function& function) {
-    constexpr std::array<std::uint8_t, 2> kJumpThrough{0xff, 0x25};
-    const auto code = program.image().bytes_at(function.range.begin, kJumpThrough.size());
-    if (!code || !std::ranges::equal(*code, kJumpThrough) || function.references.empty() ||
-        function.references.front().kind != ReferenceKind::rip_relative || function.references.front().instruction != 0)
-        return nullptr;
-    return program.import_at(function.references.front().target);
+    const auto code = program.image().bytes_at(function.range.begin, function.range.size);
+    const auto reads = code ? machine_code(program.image().machine()).reads_slot_to_jump(*code) : std::nullopt;
+    const auto reference = std::ranges::find(function.references, reads, &Reference::instruction);
+    return reads && reference != function.references.end() ? program.import_at(reference->target) : nullptr;
 }
 
 class HandlerReader {

@@ -112,6 +112,9 @@ class MachineCode {
     virtual std::optional<std::int64_t> constant_shift(ByteView before, ByteView after) const = 0;
     /// The distance at which an instruction accesses memory, counted from a register as in member_shift().
     virtual std::optional<std::int64_t> member_distance(ByteView instruction) const = 0;
+    /// Of code that begins with a jump to where a slot in memory leads, as import thunks do: offset of the instruction
+    /// that reads the slot.
+    virtual std::optional<std::uint32_t> reads_slot_to_jump(ByteView code) const = 0;
 };
 
 /// The code of a machine.

@@ -192,7 +192,7 @@ Result<void> Equivalence::settle_code(const Goal& goal, const program::Function&
                 different |= kStubRegister;
         }
     }
-    const auto [pair, first] = code_pairs_.try_emplace({function.range.begin, entry}, Entries{{{0, 0}}, {}, {}});
+    const auto [pair, first] = code_pairs_.try_emplace({function.range.begin, entry}, Entries{{{0, 0}}, {}, {}, {}, 0});
     if (first) {
         SUTURE_CHECK(note_code(goal, function, entry));
         if (const auto labels = labels_.find(function.range.begin); labels != labels_.end())

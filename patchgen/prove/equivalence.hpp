@@ -93,6 +93,8 @@ class Equivalence {
         std::map<std::uint32_t, arm64::Registers> ways;
         std::set<std::uint32_t> taken;     ///< offsets whose address has been met
         std::set<std::uint32_t> jumped_to; ///< offsets that branches of other functions lead to
+        std::set<std::uint32_t> caught;    ///< offsets at which code goes on after an exception
+        arm64::Registers thrown = 0;       ///< found: these hold different values where an exception may begin
     };
 
     /// x64 code that waits for being compared: of an updated function, and what stands for it.
@@ -118,7 +120,7 @@ class Equivalence {
     Compared compare_pair(const CodePair& pair) const;
 
     /// Arm64: code of an updated function and of what stands for it.
-    Result<void> compare_arm64_code(const program::Function& function, Place entry, const Entries& entries);
+    Result<void> compare_arm64_code(const program::Function& function, Place entry, Entries& entries);
     Result<void> note_code(const Goal& goal, const program::Function& function, Place entry);
     Result<void> compare_instructions(const program::Function& function, Place entry, ByteView updated_code,
                                       ByteView code, Compared& compared) const;
@@ -126,7 +128,7 @@ class Equivalence {
                        Compared& compared) const;
     void meet(const Goal& goal, Compared& compared) const;
     Result<void> compare_arm64_instructions(const program::Function& function, Place entry, ByteView updated_code,
-                                            const Entries& entries, Led& led_to, arm64::Registers& different);
+                                            Entries& entries, Led& led_to, arm64::Registers& different);
     Result<void> compare_tables(const program::Function& function, Place entry, const Led& led_to,
                                 arm64::Registers different);
     /// False if such a pair has been compared before.
@@ -140,8 +142,8 @@ class Equivalence {
     Result<void> prove_veneer_unwind_data(std::size_t& count) const;
     Result<void> compare_handler(const program::Function& function, Rva at, const pe::RuntimeFunction& from,
                                  const pe::RuntimeFunction& to);
-    bool same_place(Rva ours, Rva theirs) const;
-    Result<void> follow_code(const Goal& goal, Rva ours, Rva theirs);
+    const program::Function* emitted_around(Rva ours, Rva theirs) const;
+    Result<void> follow_code(const Goal& goal, Rva ours, Rva theirs, bool is_entered);
     Result<void> follow_type(const Goal& goal, Rva ours, Place theirs);
     Result<void> follow_descriptor(const Goal& goal, Rva ours, Rva theirs);
     Result<void> follow_distance(const Goal& goal, Rva ours, Rva theirs);
@@ -175,7 +177,9 @@ class Equivalence {
     std::map<Place, std::pair<Rva, std::uint32_t>> writable_; ///< what lies there of the updated image, with size
     std::map<Rva, const program::Function*> redirected_to_;   ///< by baseline entry
     std::map<Rva, const program::Function*> emitted_;         ///< by entry in the package
-    std::set<Rva> handlers_seen_;                             ///< of emitted_, those whose handlers were compared
+    /// Of emitted_, those whose handlers were compared, and (Arm64) which registers held different values then where an
+    /// exception may begin.
+    std::map<Rva, arm64::Registers> handlers_seen_;
     /// Fields of exception data that may still be compared: tables that functions share are looked at for each.
     std::uint64_t handler_fields_left_ = std::uint64_t{1} << 24;
     std::set<std::pair<Rva, Rva>> handled_; ///< entries of unwind data whose handler is proved: where they begin

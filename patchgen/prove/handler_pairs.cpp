@@ -1,3 +1,4 @@
+#include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 #include "patchgen/program/handler_data.hpp"
 #include "patchgen/program/stack_check.hpp"
@@ -26,6 +27,24 @@ constexpr std::uint32_t kNameAt = 16;
 constexpr std::uint8_t kNone = 0xff;
 constexpr std::uint8_t kPointers = 0x00;
 constexpr std::uint8_t kDistancesToPointers = 0x9b;
+
+/// What the unwinder calls for some code, and where that finds its data.
+struct HandlerOf {
+    Rva at;
+    Rva data;
+};
+
+Result<std::optional<HandlerOf>> handler_of(const pe::Image& image, const pe::RuntimeFunction& entry) {
+    const auto found = [](const auto& info) {
+        return info.handler ? std::optional(HandlerOf{*info.handler, info.handler_data}) : std::nullopt;
+    };
+    if (image.machine() == Machine::arm64) {
+        SUTURE_TRY(const pe::UnwindInfoArm64 info, pe::unwind_info_arm64_of(image, entry));
+        return found(info);
+    }
+    SUTURE_TRY(const pe::UnwindInfo info, pe::unwind_info_at(image, entry.unwind_info));
+    return found(info);
+}
 
 /// Walks over what must be the same in both images, side by side. What is not there, or differs, makes `same` false.
 class Both {
@@ -92,6 +111,7 @@ struct Found {
     std::vector<std::pair<Rva, Rva>> types;     ///< type descriptors
     std::vector<std::pair<Rva, Rva>> pointers;  ///< 8 bytes each that lead to a description of a type
     std::vector<std::pair<Rva, Rva>> known;     ///< 4 bytes each, distances to what the runtime fills in
+    std::vector<std::uint32_t> pads;            ///< landing pads: bytes from the entry
     std::uint32_t furthest = 0;                 ///< end of what counts from the entry, in bytes
 };
 
@@ -215,6 +235,8 @@ class LsdaWalk {
                 action > kMaxLsda)
                 return false;
             found_.furthest = std::max(found_.furthest, static_cast<std::uint32_t>(end));
+            if (pad != 0)
+                found_.pads.push_back(static_cast<std::uint32_t>(pad));
             if (action != 0 && !walk_chain(actions, static_cast<std::uint32_t>(action - 1)))
                 return false;
         }
@@ -282,26 +304,35 @@ class LsdaWalk {
 
 } // namespace
 
-/// True if both are the same place in code that is emitted: of its function, or of the fill that its unwind data
-/// covers.
-bool Equivalence::same_place(Rva ours, Rva theirs) const {
+/// The function in whose emitted code both are the same place, or in the fill that its unwind data covers.
+const program::Function* Equivalence::emitted_around(Rva ours, Rva theirs) const {
     auto next = emitted_.upper_bound(theirs);
     if (next == emitted_.begin())
-        return false;
+        return nullptr;
     const auto& [at, function] = *--next;
     std::uint64_t end = function->range.end();
     for (const pe::RuntimeFunction& entry : function->unwind)
         end = std::max(end, entry.range.end());
-    return ours >= function->range.begin && ours.value < end && ours - function->range.begin == theirs - at;
+    const bool same = ours >= function->range.begin && ours.value < end && ours - function->range.begin == theirs - at;
+    return same ? function : nullptr;
 }
 
-Result<void> Equivalence::follow_code(const Goal& goal, Rva ours, Rva theirs) {
-    if (same_place(ours, theirs))
-        return {};
+/// `is_entered`: control may come there.
+Result<void> Equivalence::follow_code(const Goal& goal, Rva ours, Rva theirs, bool is_entered) {
+    const program::Function* around = emitted_around(ours, theirs);
+    if (around && is_arm64_ && is_entered) {
+        const std::uint32_t offset = ours - around->range.begin;
+        const Place entry = Place{true, theirs} - offset;
+        Entries& entries = code_pairs_.at({around->range.begin, entry});
+        if (offset != 0 && entries.caught.insert(offset).second)
+            SUTURE_CHECK(compare_arm64_code(*around, entry, entries));
+    }
+    if (around)
+        return run();
     if (!updated_.function_at(ours))
         return failed(goal, fmt::format("its exception data leads to 0x{:x}, that of {} to package+0x{:x}", ours.value,
                                         goal.place.text(), theirs.value));
-    follow({ours, {true, theirs}, Use::jump, 0, goal.referrer, goal.at});
+    follow({ours, {true, theirs}, Use::jump, 0, goal.referrer, goal.at, goal.different});
     return run();
 }
 
@@ -359,7 +390,7 @@ Result<void> Equivalence::follow_distance(const Goal& goal, Rva ours, Rva theirs
 Result<void> Equivalence::follow_places(const Goal& goal, const program::Function& function, Rva at,
                                         const std::vector<std::pair<Rva, Rva>>& places) {
     for (std::size_t i = 0; i < places.size(); ++i) {
-        SUTURE_CHECK(follow_code(goal, places[i].first, places[i].second));
+        SUTURE_CHECK(follow_code(goal, places[i].first, places[i].second, false));
         if (i > 0 && (places[i].first < places[i - 1].first || places[i].second < places[i - 1].second))
             return failed(goal, "its states do not lie in the order of its code");
     }
@@ -376,31 +407,34 @@ Result<void> Equivalence::follow_places(const Goal& goal, const program::Functio
 
 Result<void> Equivalence::compare_handler(const program::Function& function, Rva at, const pe::RuntimeFunction& from,
                                           const pe::RuntimeFunction& to) {
-    SUTURE_TRY(const pe::UnwindInfo a, pe::unwind_info_at(updated_.image(), from.unwind_info));
-    SUTURE_TRY(const pe::UnwindInfo b, pe::unwind_info_at(overlay_.package().image(), to.unwind_info));
-    if (!a.handler || program::only_checks_stack(updated_, *a.handler))
+    SUTURE_TRY(const auto a, handler_of(updated_.image(), from));
+    SUTURE_TRY(const auto b, handler_of(overlay_.package().image(), to));
+    if (!a || program::only_checks_stack(updated_, a->at))
         return {};
-    const Goal goal{from.range.begin, {true, to.range.begin}, Use::call, 0, &function, from.range.begin};
-    const HandlerForm form = program::form_of_handler(updated_, *a.handler);
-    if (!b.handler || form == HandlerForm::unknown)
+    const Goal goal{from.range.begin, {true, to.range.begin},       Use::call, 0, &function,
+                    from.range.begin, handlers_seen_.find(at)->second};
+    const HandlerForm form = program::form_of_handler(updated_, a->at);
+    if (!b || form == HandlerForm::unknown)
         return failed(goal, fmt::format("the exception handler of {} is not its own", goal.place.text()));
-    follow({*a.handler, {true, *b.handler}, Use::call, 0, &function, from.range.begin});
+    follow({a->at, {true, b->at}, Use::call, 0, &function, from.range.begin});
     SUTURE_CHECK(run());
     Found found;
-    const Both both(updated_.image(), overlay_, a.handler_data, b.handler_data, handler_fields_left_);
+    const Both both(updated_.image(), overlay_, a->data, b->data, handler_fields_left_);
     const bool same = form == HandlerForm::scopes            ? walk_scopes(both, found)
                       : form == HandlerForm::frame_handler_3 ? walk_frame_handler_3(both, found)
                                                              : LsdaWalk(found).run(both);
     if (!same || found.furthest > from.range.size)
         return failed(goal, fmt::format("its exception data and that of {} differ", goal.place.text()));
     for (const auto& [ours, theirs] : found.code)
-        SUTURE_CHECK(follow_code(goal, ours, theirs));
+        SUTURE_CHECK(follow_code(goal, ours, theirs, true));
+    for (const std::uint32_t pad : found.pads)
+        SUTURE_CHECK(follow_code(goal, from.range.begin + pad, to.range.begin + pad, true));
     for (std::size_t i = 0; i < found.stretches.size(); i += 2) {
         const auto &begin = found.stretches[i], &last = found.stretches[i + 1];
-        SUTURE_CHECK(follow_code(goal, begin.first, begin.second));
+        SUTURE_CHECK(follow_code(goal, begin.first, begin.second, false));
         // One stretch of code of one function: nothing else comes to lie in it.
         const auto next = emitted_.upper_bound(begin.second);
-        if (!same_place(last.first, last.second) || (next != emitted_.end() && next->first <= last.second))
+        if (!emitted_around(last.first, last.second) || (next != emitted_.end() && next->first <= last.second))
             return failed(goal, fmt::format("what it guards at 0x{:x} is not one stretch of code", begin.first.value));
     }
     SUTURE_CHECK(follow_places(goal, function, at, found.places));
@@ -415,16 +449,18 @@ Result<void> Equivalence::compare_handler(const program::Function& function, Rva
 }
 
 Result<void> Equivalence::prove_handlers() {
-    if (is_arm64_)
-        return {};
     const auto& entries = overlay_.package().runtime_functions();
     for (bool more = true; more;) {
         more = false;
         // What handlers lead to is emitted code too, and may have handlers.
         const std::map<Rva, const program::Function*> known = emitted_;
         for (const auto& [at, function] : known) {
-            if (!handlers_seen_.insert(at).second)
+            const auto pair = code_pairs_.find({function->range.begin, Place{true, at}});
+            const arm64::Registers thrown = pair != code_pairs_.end() ? pair->second.thrown : 0;
+            const auto [seen, first] = handlers_seen_.try_emplace(at, thrown);
+            if (!first && (thrown & ~seen->second) == 0)
                 continue;
+            seen->second |= thrown;
             more = true;
             for (const pe::RuntimeFunction& entry : function->unwind) {
                 const RvaRange range{at + (entry.range.begin - function->range.begin), entry.range.size};

@@ -76,7 +76,8 @@ Result<Comparison> run(const Subject& subject, const Words& theirs) {
                     [&](std::uint32_t offset) { return offset < subject.entries.size() * kWordSize; },
                     subject.entries,
                     {},
-                    {}});
+                    {},
+                    {static_cast<std::uint32_t>(subject.entries.size() * 2 * kWordSize)}});
 }
 
 void check(const Comparison& comparison, const Subject& subject, const Words& theirs) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace suture::emit::arm64 {
 
@@ -24,7 +25,7 @@ constexpr std::uint8_t kNop = 0xe3;
 /// Exception data present: bit 20 of a record, in its third byte.
 constexpr std::uint8_t kHasHandler = 1 << 4;
 
-/// What would only check the stack is left out: its RVA behind the codes.
+/// Bytes of the record that are copied as they are: not the RVA of the handler behind the codes.
 std::uint32_t size_without_handler(const pe::UnwindInfoArm64& info) {
     return info.handler ? info.handler_at : info.size;
 }
@@ -83,6 +84,9 @@ Result<void> lay_out_veneers(const program::Program& updated, const Veneers& ven
         if (!frame.stands_at(at - entry->range.begin))
             return unwind_unsupported(updated, function, at,
                                       "an instruction of a prologue or epilogue would need a veneer");
+        if (layout.handlers.contains(entry->unwind_info))
+            return unwind_unsupported(updated, function, at,
+                                      "an instruction would need a veneer, which the function's handler does not guard");
     }
     for (const Group& group : groups_of(veneers)) {
         SUTURE_TRY(const Frame frame, frame_of(updated.image(), *group.entry));
@@ -103,12 +107,20 @@ Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeS
     for (const diff::EmittedFunction& function : changes.functions) {
         for (const pe::RuntimeFunction& entry : function.updated->unwind) {
             SUTURE_TRY(const pe::UnwindInfoArm64 info, pe::unwind_info_arm64_of(updated.image(), entry));
-            if (info.handler && !program::only_checks_stack(updated, *info.handler))
+            const auto handler = layout.handlers.find(entry.unwind_info);
+            if (info.handler && handler == layout.handlers.end() &&
+                !program::only_checks_stack(updated, *info.handler))
                 return unwind_unsupported(updated, *function.updated, entry.range.begin,
                                           "an exception or termination handler");
-            if (info.packed == 0 && !layout.unwind.contains(entry.unwind_info))
-                layout.unwind.emplace(entry.unwind_info,
-                                      layout.rdata.take(size_without_handler(info), kUnwindAlignment));
+            if (info.packed != 0 || layout.unwind.contains(entry.unwind_info))
+                continue;
+            Rva at;
+            if (info.handler && handler != layout.handlers.end()) {
+                SUTURE_TRY(at, take_with_handler(updated, entry, info.size, *handler->second, layout));
+            } else {
+                at = layout.rdata.take(size_without_handler(info), kUnwindAlignment);
+            }
+            layout.unwind.emplace(entry.unwind_info, at);
         }
         if (const Veneers* veneers = layout.veneers_of(*function.updated))
             SUTURE_CHECK(lay_out_veneers(updated, *veneers, layout));
@@ -135,8 +147,13 @@ Result<std::vector<pe::RuntimeFunction>> write_unwind(const program::Program& up
             const Rva at = layout.unwind.at(entry.unwind_info);
             std::uint8_t* const out = rdata.data() + (at - layout.rdata.rva);
             std::ranges::copy(*record, out);
-            if (info.handler)
+            if (const auto handler = layout.handlers.find(entry.unwind_info);
+                info.handler && handler != layout.handlers.end()) {
+                const std::uint32_t rva = handler_at(layout, *handler->second).value;
+                std::memcpy(out + info.handler_at, &rva, sizeof(rva));
+            } else if (info.handler) {
                 out[2] &= static_cast<std::uint8_t>(~kHasHandler);
+            }
             entries.push_back({range, at, 0});
         }
         const Veneers* veneers = layout.veneers_of(*function.updated);

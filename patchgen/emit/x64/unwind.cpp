@@ -22,19 +22,6 @@ std::uint32_t size_without_handler(const pe::UnwindInfo& info) {
     return info.size - (info.handler ? static_cast<std::uint32_t>(sizeof(std::uint32_t)) : 0);
 }
 
-/// Room for UNWIND_INFO, with what its handler is given right behind it.
-Result<Rva> take_with_handler(const program::Program& updated, const pe::RuntimeFunction& entry,
-                              const pe::UnwindInfo& info, const diff::EmittedHandler& handler, Layout& layout) {
-    const auto& blocks = handler.content.blocks;
-    const auto first = std::ranges::find(blocks, handler.data, &RvaRange::begin);
-    if (first == blocks.end() || entry.unwind_info + info.size != handler.data)
-        return fail(
-            Error(Code::unwind_unsupported, "a handler without data").in_image(updated.path()).at(entry.range.begin));
-    const Rva at = layout.rdata.take(info.size + first->size, kUnwindAlignment);
-    layout.handler_blocks.emplace(handler.data, at + info.size);
-    return at;
-}
-
 } // namespace
 
 Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeSet& changes, Layout& layout) {
@@ -55,7 +42,7 @@ Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeS
                                                           info.chained->range.begin.value));
                 Rva at;
                 if (handler != layout.handlers.end()) {
-                    SUTURE_TRY(at, take_with_handler(updated, *link, info, *handler->second, layout));
+                    SUTURE_TRY(at, take_with_handler(updated, *link, info.size, *handler->second, layout));
                 } else {
                     at = layout.rdata.take(size_without_handler(info), kUnwindAlignment);
                 }
@@ -77,8 +64,7 @@ Result<std::vector<pe::RuntimeFunction>> write_unwind(const program::Program& up
         std::uint8_t* const out = rdata.data() + (to - layout.rdata.rva);
         std::ranges::copy(*content, out);
         if (const auto handler = layout.handlers.find(from); handler != layout.handlers.end()) {
-            const auto& code = std::get<diff::ToEmitted>(handler->second->handler);
-            const std::uint32_t rva = (layout.functions.at(code.updated_entry) + code.offset).value;
+            const std::uint32_t rva = handler_at(layout, *handler->second).value;
             std::memcpy(out + size_without_handler(info), &rva, sizeof(rva));
         } else if (info.handler) {
             out[0] &= static_cast<std::uint8_t>(~kHandlerFlags);

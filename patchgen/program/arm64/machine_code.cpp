@@ -154,6 +154,16 @@ class Code final : public MachineCode {
         return step.value;
     }
 
+    std::optional<std::uint32_t> reads_slot_to_jump(ByteView code) const override {
+        const auto page = code.read<std::uint32_t>(0);       // adrp xn, slot
+        const auto load = code.read<std::uint32_t>(kWord);     // ldr xm, [xn, slot]
+        const auto jump = code.read<std::uint32_t>(2 * kWord); // br xm
+        const bool is_one = jump && (*page & 0x9f00'0000) == 0x9000'0000 && (*load & 0xffc0'0000) == 0xf940'0000 &&
+                            (*jump & 0xffff'fc1f) == 0xd61f'0000 && (*page & 0x1f) == (*load >> 5 & 0x1f) &&
+                            (*load & 0x1f) == (*jump >> 5 & 0x1f);
+        return is_one ? std::optional(kWord) : std::nullopt;
+    }
+
   private:
     /// Two instructions that differ, and in nothing but `field`.
     static std::optional<std::pair<std::uint32_t, std::uint32_t>> pair_of(ByteView before, ByteView after,

@@ -107,6 +107,11 @@ class Code final : public MachineCode {
         return access ? std::optional<std::int64_t>(access->step.displacement) : std::nullopt;
     }
 
+    std::optional<std::uint32_t> reads_slot_to_jump(ByteView code) const override {
+        const auto opcode = code.read<std::uint16_t>(0);
+        return opcode == 0x25ff ? std::optional(0u) : std::nullopt; // jmp [rip + slot]
+    }
+
   private:
     static constexpr unsigned kModBits = 0xc0; ///< of a ModRM byte: 01 with a displacement of one byte, 10 with four
 

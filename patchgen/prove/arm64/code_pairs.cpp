@@ -12,7 +12,7 @@ using program::Function;
 using program::JumpTable;
 using program::Use;
 
-Result<void> Equivalence::compare_arm64_code(const Function& function, Place entry, const Entries& entries) {
+Result<void> Equivalence::compare_arm64_code(const Function& function, Place entry, Entries& entries) {
     const auto updated_code = updated_.image().content(function.range);
     const pe::Section* section = overlay_.section_at(entry);
     if (!updated_code || !overlay_.content(entry, function.range.size) || !section || !section->executable())
@@ -24,7 +24,7 @@ Result<void> Equivalence::compare_arm64_code(const Function& function, Place ent
 }
 
 Result<void> Equivalence::compare_arm64_instructions(const Function& function, Place entry, ByteView updated_code,
-                                                     const Entries& entries, Led& led_to, arm64::Registers& different) {
+                                                     Entries& entries, Led& led_to, arm64::Registers& different) {
     const auto updated_word = [&](Rva rva) {
         const auto bytes = updated_.image().bytes_at(rva, arm64::kWordSize);
         return bytes ? bytes->read<std::uint32_t>(0) : std::nullopt;
@@ -46,10 +46,11 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
     };
     auto comparison = arm64::compare({function, updated_code, entry, overlay_, updated_word, is_import,
                                       updated_.load_config().guard_check_pointer, has_handler, is_in_prologue,
-                                      entries.ways, entries.taken, entries.jumped_to});
+                                      entries.ways, entries.taken, entries.jumped_to, entries.caught});
     if (!comparison)
         return fail(std::move(comparison).error().in_image(updated_.path()).in_function(function.display_name()));
     different = comparison->different_at_tables;
+    entries.thrown |= comparison->different_when_thrown;
     for (const Rva field : comparison->fields)
         used_fields_.insert(field);
     for (const auto& [at, one] : comparison->veneers) {

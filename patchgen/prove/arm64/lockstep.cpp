@@ -63,6 +63,13 @@ class Lockstep {
             else
                 start(offset, suspects_);
         }
+        for (const std::uint32_t offset : question_.caught)
+            mark_join(offset);
+        settle();
+        // Paths may lead there as well.
+        hidden_.assign(question_.caught.begin(), question_.caught.end());
+        for (const std::uint32_t offset : hidden_)
+            start(offset, differing());
         settle();
         // What no path has led to is entered in ways that the code does not show.
         for (std::uint32_t offset = 0; offset < size_; offset += kWordSize) {
@@ -87,6 +94,7 @@ class Lockstep {
         }
         for (const auto& [offset, state] : joins_)
             SUTURE_CHECK(check_from(offset, state));
+        result_.different_when_thrown = thrown_ & ~kThrown;
         std::ranges::sort(result_.fields);
         std::ranges::sort(result_.meetings, {}, &Meeting::at);
         return std::move(result_);
@@ -653,7 +661,7 @@ class Lockstep {
     Registers suspects_ = 0;
     Registers seen_ = 0;                ///< held different values at some point
     Registers thrown_ = 0;              ///< those at points where exceptions begin, or jumps to somewhere
-    std::vector<std::uint32_t> hidden_; ///< code that no path leads to
+    std::vector<std::uint32_t> hidden_; ///< code that is entered in ways that no path shows
     bool jumps_by_register_ = false;
     std::set<std::uint32_t> switch_targets_;
     std::set<std::uint32_t> labels_;

@@ -42,6 +42,8 @@ struct Question {
     std::set<std::uint32_t> taken;
     /// Offsets that branches of other functions lead to: they are in `entries` once those functions are compared.
     std::set<std::uint32_t> jumped_to;
+    /// Offsets at which code goes on after an exception in this function.
+    std::set<std::uint32_t> caught;
 };
 
 /// An address of the updated image that the function makes, and what the patched code makes in its place.
@@ -65,6 +67,7 @@ struct Comparison {
     std::map<Rva, Veneer> veneers;                   ///< words of the package behind the function that run for it
     std::map<std::uint32_t, std::uint32_t> literals; ///< data within the function: offset and bytes
     Registers different_at_tables = 0;               ///< registers that hold different values where a table is used
+    Registers different_when_thrown = 0;             ///< likewise, where an exception may begin
 };
 
 /// Compares the function with what stands for it, instruction by instruction along all paths: the same opcodes and

@@ -15,15 +15,16 @@ Result<void> Equivalence::compare_arm64_unwind(const program::Function& function
     SUTURE_TRY(const auto ours, arm64::unwind_record_of(updated_.image(), from));
     SUTURE_TRY(const auto theirs, arm64::unwind_record_of(overlay_.package().image(), to));
     Bytes wanted = ours.bytes;
-    bool handled = false;
-    if (ours.has_handler) {
+    const bool is_kept = handled_.contains({from.range.begin, to.range.begin});
+    if (ours.has_handler && !is_kept) {
         // What only checks the stack is left out, and the bit that says that there is something.
         constexpr std::uint8_t kHasHandler = 1 << 4;
         SUTURE_TRY(const auto info, pe::unwind_info_arm64_of(updated_.image(), from));
-        handled = !info.handler || !program::only_checks_stack(updated_, *info.handler);
+        if (!info.handler || !program::only_checks_stack(updated_, *info.handler))
+            return failed(goal, fmt::format("the exception handler of {} is not proved", goal.place.text()));
         wanted[2] &= static_cast<std::uint8_t>(~kHasHandler);
     }
-    if (from.packed != to.packed || wanted != theirs.bytes || handled || theirs.has_handler)
+    if (from.packed != to.packed || wanted != theirs.bytes || theirs.has_handler != is_kept)
         return failed(goal, fmt::format("its unwind data and that of {} differ", goal.place.text()));
     return {};
 }
@@ -50,6 +51,10 @@ Result<void> Equivalence::prove_veneer_unwind_data(std::size_t& count) const {
         }
         if (!theirs || theirs->range.begin != at)
             return failed(goal, fmt::format("{} has no unwind data of its own", goal.place.text()));
+        // Exceptions in a veneer would not find the handler of what it stands for.
+        const auto handled = handled_.lower_bound({ours->range.begin, Rva{}});
+        if (handled != handled_.end() && handled->first == ours->range.begin)
+            return failed(goal, fmt::format("{} lies outside of what the function's handler guards", goal.place.text()));
         SUTURE_TRY(const auto frame, arm64::unwind_record_of(updated_.image(), *ours));
         // The entry covers veneers of this function and of this part of it, one behind the other.
         Rva next = at;

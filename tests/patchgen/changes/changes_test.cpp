@@ -1,5 +1,6 @@
 // Small changes whose right answer is known: each source is compiled twice, and says in front what must come out.
 #include "engine/package/writer.hpp"
+#include "engine/pe/unwind_arm64.hpp"
 #include "engine/pe/unwind_x64.hpp"
 #include "patchgen/emit/emit.hpp"
 #include "patchgen/program/program.hpp"
@@ -226,7 +227,9 @@ class HandlersOfAPackage : public testing::TestWithParam<Case> {
         std::set<RvaRange> blocks;
         for (const diff::EmittedFunction& function : changes_.functions) {
             for (const pe::RuntimeFunction& entry : function.updated->unwind)
-                bytes += pe::unwind_info_at(updated_->image(), entry.unwind_info)->size;
+                bytes += GetParam().target == "arm64"
+                             ? pe::unwind_info_arm64_of(updated_->image(), entry)->size
+                             : pe::unwind_info_at(updated_->image(), entry.unwind_info)->size;
             for (const diff::EmittedHandler& handler : function.handlers)
                 blocks.insert(handler.content.blocks.begin(), handler.content.blocks.end());
         }
@@ -273,7 +276,9 @@ TEST_P(HandlersOfAPackage, AreRefutedWithAnyAddressElsewhere) {
     const package::Contents good = contents_;
     for (std::size_t i = 0; i < good.manifest.fixups.size(); ++i) {
         contents_ = good;
-        contents_.manifest.fixups[i].target.value += 8;
+        // An adrp holds no more of its target than which page that is in.
+        package::Fixup& fixup = contents_.manifest.fixups[i];
+        fixup.target.value += fixup.kind == package::FixupKind::arm64_page21 ? 0x1000 : 8;
         EXPECT_FALSE(proof()) << "target of fixup " << i;
         contents_ = good;
         contents_.manifest.fixups.erase(contents_.manifest.fixups.begin() + static_cast<std::ptrdiff_t>(i));
@@ -317,8 +322,10 @@ TEST_P(HandlersOfAPackage, AreNeitherMissedNorTrustedWithAnyByteOfTheImageDiffer
 }
 
 INSTANTIATE_TEST_SUITE_P(Sources, HandlersOfAPackage,
-                         testing::Values(Case{"guarded_range_another.c"}, Case{"finally_code_another.c"},
-                                         Case{"catch_code_another.cpp"}, Case{"catch_code_another.cpp", "mingw"},
+                         testing::Values(Case{"guarded_range_another.c"}, Case{"guarded_range_another.c", "arm64"},
+                                         Case{"finally_code_another.c"}, Case{"finally_code_another.c", "arm64"},
+                                         Case{"catch_code_another.cpp"}, Case{"catch_code_another.cpp", "arm64"},
+                                         Case{"catch_code_another.cpp", "mingw"},
                                          Case{"call_site_another_gcc.cpp", "mingw"}),
                          [](const auto& one) { return one.param.name(); });
 

@@ -1,6 +1,5 @@
 // expect: package catches
 // expect-mingw: package catches
-// expect-arm64: refused exception-handler
 // without: refused exception-handler
 // targets: x64 mingw arm64
 // flags: -fexceptions -fcxx-exceptions -frtti

@@ -1,5 +1,4 @@
 // expect: package catches
-// expect-arm64: refused exception-handler
 // reports: catches
 // targets: x64 arm64
 // flags: -fexceptions -fcxx-exceptions -frtti

@@ -1,5 +1,5 @@
 // expect: package guarded
-// targets: x64
+// targets: x64 arm64
 // flags: -fms-extensions -fasync-exceptions
 // Only what runs at the end of a __try block changes, which is a function of its own.
 #include "../case.h"

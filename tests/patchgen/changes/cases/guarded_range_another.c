@@ -1,5 +1,4 @@
 // expect: package guarded
-// expect-arm64: refused exception-handler
 // reports: guarded
 // targets: x64 arm64
 // flags: -fms-extensions -fasync-exceptions

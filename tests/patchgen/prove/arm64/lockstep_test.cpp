@@ -89,6 +89,7 @@ struct Options {
     std::set<std::uint32_t> jumped_to = {};
     bool has_handler = false;
     std::set<std::uint32_t> prologue = {}; ///< offsets
+    std::set<std::uint32_t> caught = {};
 };
 
 Result<Comparison> run(const Words& ours, Words theirs, const Options& options = {}) {
@@ -111,7 +112,8 @@ Result<Comparison> run(const Words& ours, Words theirs, const Options& options =
                     [&](std::uint32_t offset) { return options.prologue.contains(offset); },
                     options.entries,
                     options.taken,
-                    options.jumped_to});
+                    options.jumped_to,
+                    options.caught});
 }
 
 void expect_met(const Result<Comparison>& result, std::vector<std::tuple<std::uint32_t, Place, Use>> wanted) {
@@ -445,6 +447,16 @@ TEST(Lockstep, WhatTheUnwinderPassesOnIsTheSameWhereExceptionsGoOn) {
     const Words made{adrp(20, 3), add(20, 20, 0x18), bl(0x1000), kRestoreX20, kRet, kMovX19X20, kRestoreX19, kRet};
     EXPECT_TRUE(run(made, made, {.has_handler = true}));
     expect_refuted(run(made, made), 20);
+}
+
+TEST(Lockstep, ExceptionsMayGoOnWhereAPathLeadsToo) {
+    //   adrp x20, A; bl; ldr x20, [sp, #8]; landing: mov x19, x20; ldr x19, [sp, #8]; ret
+    const Words code{adrp(20, 3), bl(0x1000), 0xf94007f4, 0xaa1403f3, 0xf94007f3, kRet};
+    EXPECT_TRUE(run(code, code, {.has_handler = true}));
+    expect_refuted(run(code, code, {.has_handler = true, .caught = {12}}), 12);
+    const auto found = run(code, code, {.has_handler = true});
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->different_when_thrown, 1u << 20);
 }
 
 TEST(Lockstep, APrologueMaySaveWhatMustBeKeptWhateverThatIs) {
