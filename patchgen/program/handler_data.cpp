@@ -2,6 +2,7 @@
 
 #include "patchgen/program/exception_data.hpp"
 #include "patchgen/program/field_reader.hpp"
+#include "patchgen/program/gxx_personality.hpp"
 #include "patchgen/program/machine_code.hpp"
 #include "patchgen/program/type_information.hpp"
 
@@ -373,7 +374,7 @@ HandlerForm form_of_handler(const Program& program, Rva handler) {
     for (const std::string& name : function->names)
         if (const HandlerForm form = form_called(name); form != HandlerForm::unknown)
             return form;
-    return HandlerForm::unknown;
+    return function->names.empty() && is_gxx_personality(program, *function) ? HandlerForm::lsda : HandlerForm::unknown;
 }
 
 Result<HandlerData> handler_data_of(const Program& program, HandlerForm form, const pe::RuntimeFunction& entry,

@@ -12,7 +12,8 @@ enum class HandlerForm : std::uint8_t {
     lsda,            ///< GCC's personalities: a language-specific data area
 };
 
-/// Known by the name of the handler, or of the import that it does nothing but jump to.
+/// Known by the name of the handler, or of the import that it does nothing but jump to; without names, GCC's for C++
+/// by what it does.
 HandlerForm form_of_handler(const Program& program, Rva handler);
 
 /// An address in such data.
