@@ -1,7 +1,10 @@
 #include "patchgen/program/coff_symbols.hpp"
 
+#include "patchgen/program/machine_code.hpp"
+
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace suture::program {
@@ -77,9 +80,9 @@ class Reader {
                 symbols_.contributions.push_back({at, size});
             return {};
         }
-        const auto kind = !section.executable() ? SymbolKind::data
-                          : function            ? SymbolKind::function
-                                                : SymbolKind::label;
+        const auto kind = !section.executable()                  ? SymbolKind::data
+                          : function || is_import_thunk(raw, at) ? SymbolKind::function
+                                                                 : SymbolKind::label;
         const bool named = !is_meaningless(name);
         if (!named && kind == SymbolKind::label)
             return {};
@@ -88,6 +91,16 @@ class Reader {
             return fail(Code::symbols_unreadable, "the names of the COFF symbols are too long in all");
         symbols_.list.push_back({at, kind, 0, named ? std::string(name) : std::string()});
         return {};
+    }
+
+    /// Whether the linker says that a thunk is a function depends on which object it met the name in first.
+    bool is_import_thunk(const RawSymbol& raw, Rva at) const {
+        constexpr std::uint32_t kMaxThunk = 12; ///< bytes: three instructions on Arm64
+        const auto rest = image_.bytes_from(at);
+        return raw.storage_class == kClassExternal && rest &&
+               machine_code(image_.machine())
+                   .reads_slot_to_jump(*rest->slice(0, std::min<std::uint64_t>(kMaxThunk, rest->size())))
+                   .has_value();
     }
 
     Result<std::string_view> name_of(const RawSymbol& raw) const {

@@ -411,7 +411,7 @@ Result<void> Equivalence::compare_handler(const program::Function& function, Rva
     SUTURE_TRY(const auto b, handler_of(overlay_.package().image(), to));
     if (!a || program::only_checks_stack(updated_, a->at))
         return {};
-    const Goal goal{from.range.begin, {true, to.range.begin},       Use::call, 0, &function,
+    const Goal goal{from.range.begin, {true, to.range.begin},         Use::call, 0, &function,
                     from.range.begin, handlers_seen_.find(at)->second};
     const HandlerForm form = program::form_of_handler(updated_, a->at);
     if (!b || form == HandlerForm::unknown)

@@ -85,8 +85,9 @@ Result<void> lay_out_veneers(const program::Program& updated, const Veneers& ven
             return unwind_unsupported(updated, function, at,
                                       "an instruction of a prologue or epilogue would need a veneer");
         if (layout.handlers.contains(entry->unwind_info))
-            return unwind_unsupported(updated, function, at,
-                                      "an instruction would need a veneer, which the function's handler does not guard");
+            return unwind_unsupported(
+                updated, function, at,
+                "an instruction would need a veneer, which the function's handler does not guard");
     }
     for (const Group& group : groups_of(veneers)) {
         SUTURE_TRY(const Frame frame, frame_of(updated.image(), *group.entry));
@@ -108,8 +109,7 @@ Result<void> lay_out_unwind(const program::Program& updated, const diff::ChangeS
         for (const pe::RuntimeFunction& entry : function.updated->unwind) {
             SUTURE_TRY(const pe::UnwindInfoArm64 info, pe::unwind_info_arm64_of(updated.image(), entry));
             const auto handler = layout.handlers.find(entry.unwind_info);
-            if (info.handler && handler == layout.handlers.end() &&
-                !program::only_checks_stack(updated, *info.handler))
+            if (info.handler && handler == layout.handlers.end() && !program::only_checks_stack(updated, *info.handler))
                 return unwind_unsupported(updated, *function.updated, entry.range.begin,
                                           "an exception or termination handler");
             if (info.packed != 0 || layout.unwind.contains(entry.unwind_info))

@@ -155,7 +155,7 @@ class Code final : public MachineCode {
     }
 
     std::optional<std::uint32_t> reads_slot_to_jump(ByteView code) const override {
-        const auto page = code.read<std::uint32_t>(0);       // adrp xn, slot
+        const auto page = code.read<std::uint32_t>(0);         // adrp xn, slot
         const auto load = code.read<std::uint32_t>(kWord);     // ldr xm, [xn, slot]
         const auto jump = code.read<std::uint32_t>(2 * kWord); // br xm
         const bool is_one = jump && (*page & 0x9f00'0000) == 0x9000'0000 && (*load & 0xffc0'0000) == 0xf940'0000 &&

@@ -90,7 +90,7 @@ class Code final : public MachineCode {
 
     std::optional<std::int64_t> constant_shift(ByteView before, ByteView after) const override {
         const auto constant = [](ByteView code) -> std::optional<std::uint32_t> {
-            const std::size_t at = !code.empty() && (code[0] & 0xf0) == 0x40 ? 2 : 1; // behind prefix and opcode
+            const std::size_t at = !code.empty() && (code[0] & 0xf0) == 0x40 ? 2 : 1;    // behind prefix and opcode
             const bool is_move = code.size() == at + 4 && (code[at - 1] & 0xf8) == 0xb8; // mov r32, imm32
             return is_move ? code.read<std::uint32_t>(at) : std::nullopt;
         };

@@ -54,7 +54,8 @@ Result<void> Equivalence::prove_veneer_unwind_data(std::size_t& count) const {
         // Exceptions in a veneer would not find the handler of what it stands for.
         const auto handled = handled_.lower_bound({ours->range.begin, Rva{}});
         if (handled != handled_.end() && handled->first == ours->range.begin)
-            return failed(goal, fmt::format("{} lies outside of what the function's handler guards", goal.place.text()));
+            return failed(goal,
+                          fmt::format("{} lies outside of what the function's handler guards", goal.place.text()));
         SUTURE_TRY(const auto frame, arm64::unwind_record_of(updated_.image(), *ours));
         // The entry covers veneers of this function and of this part of it, one behind the other.
         Rva next = at;

@@ -200,6 +200,37 @@ TEST(HandlerWithoutAName, IsNoObstacleWhereItOnlyChecksTheStack) {
     }
 }
 
+/// Linkers write the type of a symbol that they met first, and objects that only call something need not have one.
+TEST(ImportThunks, AreFunctionsWhateverTheTypeOfTheirSymbol) {
+    const TestFolder folder;
+    build(folder, Case{"handler_of_a_static_library.cpp", "mingw"});
+    std::string file = test::content_of(folder / "1.dll");
+    const ByteView bytes(reinterpret_cast<const std::uint8_t*>(file.data()), file.size());
+    const auto image = pe::Image::parse(bytes, pe::Layout::file);
+    ASSERT_TRUE(image) << image.error().message();
+    constexpr std::size_t kSymbolSize = 18;
+    const std::uint32_t header = *bytes.read<std::uint32_t>(0x3c);
+    const std::uint32_t table = *bytes.read<std::uint32_t>(header + 12);
+    const std::uint32_t count = *bytes.read<std::uint32_t>(header + 16);
+    std::size_t thunks = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const std::size_t at = table + i * kSymbolSize;
+        const auto section = *bytes.read<std::uint16_t>(at + 12);
+        const Rva place = image->sections()[0].range.begin + *bytes.read<std::uint32_t>(at + 8);
+        // Every other one, so that each lies behind one that is said to be a function.
+        if (section == 1 && image->read<std::uint16_t>(place) == 0x25ff && place.value % 16 == 8) {
+            file[at + 14] = file[at + 15] = 0;
+            ++thunks;
+        }
+        i += *bytes.read<std::uint8_t>(at + 17);
+    }
+    ASSERT_GT(thunks, 5u);
+    std::ofstream(folder / "1.dll", std::ios::binary) << file;
+    const auto run = run_patchgen(folder, {"create", "0.dll", "1.dll", "-o", "package.bin", "--json"});
+    EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
+    EXPECT_EQ(run.json()["functions"]["changed"], 1) << run.out;
+}
+
 /// A package whose functions have handlers, to be damaged in their data.
 class HandlersOfAPackage : public testing::TestWithParam<Case> {
   protected:
@@ -227,9 +258,8 @@ class HandlersOfAPackage : public testing::TestWithParam<Case> {
         std::set<RvaRange> blocks;
         for (const diff::EmittedFunction& function : changes_.functions) {
             for (const pe::RuntimeFunction& entry : function.updated->unwind)
-                bytes += GetParam().target == "arm64"
-                             ? pe::unwind_info_arm64_of(updated_->image(), entry)->size
-                             : pe::unwind_info_at(updated_->image(), entry.unwind_info)->size;
+                bytes += GetParam().target == "arm64" ? pe::unwind_info_arm64_of(updated_->image(), entry)->size
+                                                      : pe::unwind_info_at(updated_->image(), entry.unwind_info)->size;
             for (const diff::EmittedHandler& handler : function.handlers)
                 blocks.insert(handler.content.blocks.begin(), handler.content.blocks.end());
         }
