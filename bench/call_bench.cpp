@@ -127,8 +127,10 @@ const isa::Site kPaddedNarrow{isa::SiteKind::x64_padded, kEntry, 2, kEntry - 5, 
 const isa::Site kPaddedWide{isa::SiteKind::x64_padded, kEntry, 2, kEntry - 6, 4, 6};
 const isa::Site kCaveNarrow{isa::SiteKind::x64_cave, kEntry, 2, kEntry + 0x40, 4};
 const isa::Site kCaveWide{isa::SiteKind::x64_cave, kEntry, 2, kEntry + 0x40, 4, 6};
-const isa::Site kPrologue{isa::SiteKind::x64_prologue, kEntry, 5, {}, 8};
-const isa::Site kTail{isa::SiteKind::x64_tail, kEntry, 5, {}, 3};
+const isa::Site kPrologue{isa::SiteKind::x64_prologue, kEntry, 6, {}, 8};
+const isa::Site kPrologueNarrow{isa::SiteKind::x64_prologue, kEntry, 5, {}, 8};
+const isa::Site kTail{isa::SiteKind::x64_tail, kEntry, 6, {}, 3};
+const isa::Site kTailNarrow{isa::SiteKind::x64_tail, kEntry, 5, {}, 3};
 
 /// Each figure is the least of many short runs: what else the machine does only adds to them.
 void least_of_many(benchmark::internal::Benchmark* benchmark) {
@@ -143,7 +145,9 @@ BENCHMARK_CAPTURE(redirected, x64_padded_of_5, kLong, kPaddedNarrow, true)->Appl
 BENCHMARK_CAPTURE(redirected, x64_cave, kLong, kCaveWide, true)->Apply(least_of_many);
 BENCHMARK_CAPTURE(redirected, x64_cave_of_5, kLong, kCaveNarrow, true)->Apply(least_of_many);
 BENCHMARK_CAPTURE(redirected, x64_prologue, kLong, kPrologue, true)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, x64_prologue_of_5, kLong, kPrologueNarrow, true)->Apply(least_of_many);
 BENCHMARK_CAPTURE(redirected, x64_tail, kShort, kTail, true)->Apply(least_of_many);
+BENCHMARK_CAPTURE(redirected, x64_tail_of_5, kShort, kTailNarrow, true)->Apply(least_of_many);
 BENCHMARK_CAPTURE(redirected, rolled_back_no_op, kHotpatch, kPadded, false)->Apply(least_of_many);
 BENCHMARK_CAPTURE(redirected, rolled_back_continuation, kLong, kPrologue, false)->Apply(least_of_many);
 

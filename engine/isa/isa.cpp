@@ -3,6 +3,7 @@
 #include "engine/isa/arm64/arm64_isa.hpp"
 #include "engine/isa/x64/x64_isa.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace suture::isa {
@@ -34,6 +35,10 @@ std::optional<SiteKind> site_kind_from(std::uint8_t value) {
         if (static_cast<std::uint8_t>(entry.kind) == value)
             return entry.kind;
     return std::nullopt;
+}
+
+bool Isa::needs_no_stop(const Site& site, ByteView entry_bytes) const {
+    return instruction_length(entry_bytes).value_or(0) >= std::min(site.entry_size, site.displaced);
 }
 
 const Isa* isa_for(Machine machine) {

@@ -29,20 +29,21 @@ std::optional<SiteKind> site_kind_from(std::uint8_t value);
 /// A redirect site: which bytes of the baseline are replaced.
 struct Site {
     SiteKind kind = SiteKind::x64_padded;
-    Rva entry;                    ///< the function's first byte
-    std::uint32_t entry_size = 0; ///< bytes written at the entry: 2 (padded, cave), 5 (prologue, tail), 4 (arm64)
-    Rva pad;                      ///< padded and cave only: where the long branch goes
-    std::uint32_t displaced = 0;  ///< bytes of whole instructions at the entry that the continuation must run
-    /// Padded and cave only: 5 bytes hold a branch to the stub, 6 a jump through the cell, which is a branch less.
-    std::uint32_t pad_size = 5;
+    Rva entry; ///< the function's first byte
+    /// Bytes written at the entry: 2 (padded, cave), 5 or 6 (prologue, tail), 4 (arm64).
+    std::uint32_t entry_size = 0;
+    Rva pad;                     ///< padded and cave only: where the long branch goes
+    std::uint32_t displaced = 0; ///< bytes of whole instructions at the entry that the continuation must run
+    std::uint32_t pad_size = 5;  ///< padded and cave only: bytes of the pad, 5 or 6
 
     auto operator<=>(const Site&) const = default;
     /// Bytes at the entry that are kept to restore the site and to make its continuation.
     std::uint32_t original_size() const { return displaced > entry_size ? displaced : entry_size; }
     RvaRange pad_range() const { return {pad, pad_size}; }
     bool uses_pad() const { return kind == SiteKind::x64_padded || kind == SiteKind::x64_cave; }
-    /// True if no thread can have its instruction pointer strictly inside the bytes that change.
-    bool needs_no_stop() const { return kind != SiteKind::x64_prologue && kind != SiteKind::x64_tail; }
+    /// Bytes of the long branch, in the pad or at the entry. On x64 5 hold a branch to the stub, 6 a jump through the
+    /// cell, which is a branch less.
+    std::uint32_t branch_size() const { return uses_pad() ? pad_size : entry_size; }
 };
 
 /// Bytes to put at an address. In a list they are to be written in order.
@@ -86,18 +87,19 @@ class Isa {
     /// How far a stub may lie from any byte of the module, and a patch image from the module, in bytes.
     virtual std::uint64_t reach() const = 0;
 
-    /// Bytes of the branch that a pad holds.
-    static constexpr std::uint32_t kPadSize = 5;
-    /// Bytes of the jump through its cell that a pad holds where it has room for that.
-    static constexpr std::uint32_t kWidePadSize = 6;
+    /// Bytes of the branch that a pad or an x64 entry holds.
+    static constexpr std::uint32_t kBranchSize = 5;
+    /// Bytes of the jump through its cell that they hold where they have room for that.
+    static constexpr std::uint32_t kWideBranchSize = 6;
     /// Bytes that prove_site() wants to see before those of a pad: a long NOP of fill may start that far ahead.
     static constexpr std::uint32_t kPadContext = 10;
-    /// Bytes that prove_site() wants to see from the entry on: 5 that change, and the longest instruction at their end.
+    /// Bytes that prove_site() wants to see from the entry on: 6 that change, and the longest instruction at their end.
     static constexpr std::uint32_t kEntryContext = 20;
 
     /// The best site for a function, or why there is none (site_none, with the particulars). In order of preference:
-    /// padded, cave (the nearest window; of two equally near the lower), prologue, tail. Pads have kPadSize bytes: who
-    /// hands them out knows whether one more is left. On Arm64 there is one kind.
+    /// a prologue whose first instruction has room for a branch, padded, cave (the nearest window; of two equally near
+    /// the lower), prologue, tail. Pads have kBranchSize bytes, and tails reach no further: who hands fill out knows
+    /// whether one more is left. On Arm64 there is one kind.
     virtual Result<Site> choose_site(const SiteQuestion& question) const = 0;
     /// Proves from the bytes found that the site is what it claims to be: whole instructions, fill in the pad, a
     /// relocatable displaced part. `entry_bytes`: kEntryContext bytes from the entry on (fewer where the section ends;
@@ -140,6 +142,10 @@ class Isa {
     /// Bytes of the instruction that `code` starts with, or nothing if there is none (undefined, or cut off). Applied
     /// again and again it gives the addresses at which a thread can stand within displaced bytes.
     virtual std::optional<std::uint32_t> instruction_length(ByteView code) const = 0;
+
+    /// True if what changes is fill and one instruction, so that no thread can have its instruction pointer strictly
+    /// inside it. `entry_bytes`: original ones, site.original_size() of them.
+    bool needs_no_stop(const Site& site, ByteView entry_bytes) const;
 };
 
 /// The one place where a machine picks its instruction set. nullptr for a machine that is not supported.

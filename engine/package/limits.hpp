@@ -27,7 +27,7 @@ inline constexpr std::size_t kMaxId = 1024;
 inline constexpr std::size_t kMaxModule = 765;
 /// Bytes of the name of a function or global: what the length prefix can say. Mangled C++ names run to kilobytes.
 inline constexpr std::size_t kMaxName = 65535;
-/// Bytes at an entry that a continuation may have to run: 4 of 5 replaced bytes and an instruction of 15.
-inline constexpr std::uint32_t kMaxDisplaced = 19;
+/// Bytes at an entry that a continuation may have to run: 5 of 6 replaced bytes and an instruction of 15.
+inline constexpr std::uint32_t kMaxDisplaced = 20;
 
 } // namespace suture::package

@@ -12,7 +12,7 @@ namespace suture::package {
 namespace {
 
 constexpr std::uint8_t kLoopsToEntry = 1;
-constexpr std::uint8_t kWidePad = 2;
+constexpr std::uint8_t kWide = 2;
 
 std::unexpected<Error> malformed(std::string detail) {
     return fail(Code::package_malformed, std::move(detail));
@@ -31,8 +31,8 @@ Result<Digest> take_digest(ByteCursor& in) {
 }
 
 std::uint8_t flags_of(const Replacement& function) {
-    const bool wide = function.site.uses_pad() && function.site.pad_size == isa::Isa::kWidePadSize;
-    return static_cast<std::uint8_t>((function.loops_to_entry ? kLoopsToEntry : 0) | (wide ? kWidePad : 0));
+    const bool wide = function.site.branch_size() == isa::Isa::kWideBranchSize;
+    return static_cast<std::uint8_t>((function.loops_to_entry ? kLoopsToEntry : 0) | (wide ? kWide : 0));
 }
 
 void put_function(ByteWriter& out, const Replacement& function) {
@@ -60,17 +60,18 @@ Result<void> take_function(ByteCursor& in, Replacement& function) {
     if (!kind)
         return malformed(fmt::format("unknown site kind {}", kind_value));
     SUTURE_TRY(const auto flags, in.take<std::uint8_t>());
-    const bool wide = flags & kWidePad;
-    if ((flags & ~(kLoopsToEntry | kWidePad)) != 0)
+    const bool wide = flags & kWide;
+    if ((flags & ~(kLoopsToEntry | kWide)) != 0)
         return malformed(fmt::format("the flags of a function are {:#x}", flags));
     SUTURE_TRY(const auto displaced, in.take<std::uint8_t>());
     function.loops_to_entry = flags & kLoopsToEntry;
     function.site.kind = *kind;
-    if (wide && !function.site.uses_pad())
-        return malformed(fmt::format("{} has no pad to be wide", name_of(*kind)));
-    function.site.pad_size = wide ? isa::Isa::kWidePadSize : isa::Isa::kPadSize;
+    if (wide && *kind == isa::SiteKind::arm64_branch)
+        return malformed(fmt::format("{} has no wide branch", name_of(*kind)));
+    if (wide && function.site.uses_pad())
+        function.site.pad_size = isa::Isa::kWideBranchSize;
     function.site.entry = function.baseline;
-    function.site.entry_size = entry_size_of(*kind);
+    function.site.entry_size = entry_size_of(*kind, wide);
     function.site.displaced = displaced;
     SUTURE_TRY(const ByteView entry, in.take_bytes(function.site.original_size()));
     function.entry_bytes = entry.copy();
@@ -131,14 +132,14 @@ Result<void> take_globals(ByteCursor& in, Manifest& manifest) {
 
 } // namespace
 
-std::uint32_t entry_size_of(isa::SiteKind kind) {
+std::uint32_t entry_size_of(isa::SiteKind kind, bool wide) {
     switch (kind) {
     case isa::SiteKind::x64_padded:
     case isa::SiteKind::x64_cave:
         return 2;
     case isa::SiteKind::x64_prologue:
     case isa::SiteKind::x64_tail:
-        return 5;
+        return wide ? isa::Isa::kWideBranchSize : isa::Isa::kBranchSize;
     case isa::SiteKind::arm64_branch:
         return 4;
     }

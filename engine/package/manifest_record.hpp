@@ -5,8 +5,8 @@
 
 namespace suture::package {
 
-/// Bytes that a site of this kind replaces at the entry.
-std::uint32_t entry_size_of(isa::SiteKind kind);
+/// Bytes that a site of this kind replaces at the entry; `wide` where its branch is.
+std::uint32_t entry_size_of(isa::SiteKind kind, bool wide);
 
 /// The part of a manifest that no structure of Windows has room for. docs/format.md, "Manifest record".
 Bytes encode_manifest_record(const Manifest& manifest);

@@ -69,7 +69,8 @@ Result<void> check_site(const Manifest& manifest, const Replacement& function) {
         return malformed("the site is for another machine");
     if (for_arm64 && site.entry.value % isa::arm64::kInstructionSize != 0)
         return malformed("the site is not aligned");
-    if (site.entry != function.baseline || site.entry_size != entry_size_of(site.kind))
+    const bool wide = site.branch_size() == isa::Isa::kWideBranchSize;
+    if (site.entry != function.baseline || site.entry_size != entry_size_of(site.kind, wide))
         return malformed("the site does not lie at the function's entry");
     // Only a tail has fewer instructions than it replaces bytes; padding follows them.
     const bool is_tail = site.kind == isa::SiteKind::x64_tail;
@@ -80,7 +81,7 @@ Result<void> check_site(const Manifest& manifest, const Replacement& function) {
         return malformed("the site is not within its function");
     if (function.entry_bytes.size() != entry_range(site).size)
         return malformed(fmt::format("{} bytes of the entry are given", function.entry_bytes.size()));
-    if (site.pad_size != isa::Isa::kPadSize && !(site.uses_pad() && site.pad_size == isa::Isa::kWidePadSize))
+    if (site.pad_size != isa::Isa::kBranchSize && !(site.uses_pad() && site.pad_size == isa::Isa::kWideBranchSize))
         return malformed(fmt::format("a pad of {} bytes", site.pad_size));
     if (function.pad_bytes.size() != (site.uses_pad() ? site.pad_size : 0) || (!site.uses_pad() && site.pad.value != 0))
         return malformed("the pad does not suit the kind of site");

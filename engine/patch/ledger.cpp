@@ -18,9 +18,9 @@ constexpr std::size_t kMaxModule = 765;
 constexpr std::size_t kMaxRetired = 1u << 16;
 constexpr std::size_t kMaxVersions = 4096;
 constexpr std::size_t kMaxSections = 96;
-// The longest site: 15 bytes of a last instruction that starts at byte 4.
+// The longest site: 15 bytes of a last instruction that starts at byte 5.
 constexpr std::size_t kMaxEntryBytes = 32;
-constexpr std::size_t kMaxPadBytes = isa::Isa::kWidePadSize;
+constexpr std::size_t kMaxPadBytes = isa::Isa::kWideBranchSize;
 constexpr std::size_t kMaxPages = 16;
 // One for each module that a process may be thought to have patched.
 constexpr std::size_t kMaxLedgers = 1024;
@@ -150,7 +150,8 @@ LedgerFunction read_function(Reader& in) {
     in.require(function.site.original_size() == function.entry_bytes.size());
     if (function.site.uses_pad()) {
         function.site.pad_size = static_cast<std::uint32_t>(function.pad_bytes.size());
-        in.require(function.site.pad_size == isa::Isa::kPadSize || function.site.pad_size == isa::Isa::kWidePadSize);
+        in.require(function.site.pad_size == isa::Isa::kBranchSize ||
+                   function.site.pad_size == isa::Isa::kWideBranchSize);
     } else {
         in.require(function.pad_bytes.empty());
     }

@@ -326,9 +326,11 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
     }
     std::ranges::move(image, std::back_inserter(plan.mappings));
 
+    const isa::Isa* const isa = isa::isa_for(plan.prepared.machine);
     for (std::size_t i = known; i < plan.prepared.functions.size(); ++i) {
         SUTURE_TRY(auto writes, site_writes(plan.prepared, i));
-        const bool running = plan.prepared.functions[i].site.needs_no_stop();
+        const LedgerFunction& function = plan.prepared.functions[i];
+        const bool running = isa->needs_no_stop(function.site, function.entry_bytes);
         std::ranges::move(writes, std::back_inserter(running ? plan.page_sites : plan.sites));
     }
     return plan;

@@ -46,16 +46,17 @@ std::string code_text(const std::vector<Line>& lines) {
     return text;
 }
 
-std::string function_text(const Replacement& function, const Disassembler& disassembler, ShownCode& code,
-                          const Output& output) {
+std::string function_text(const Replacement& function, const isa::Isa& isa, const Disassembler& disassembler,
+                          ShownCode& code, const Output& output) {
     std::string text = fmt::format("\n  {}\n    baseline {}, {} bytes, {}\n    replacement {}, {} bytes{}\n",
                                    output.styled(Output::Style::bold, disassembler.baseline_name(function.baseline)),
                                    hex(function.baseline.value), function.baseline_size, function.baseline_digest.hex(),
                                    hex(function.patch.value), function.patch_size,
                                    function.loops_to_entry ? ", the baseline's code branches to its own entry" : "");
-    text += fmt::format("    {} at {}, {} bytes displaced{}\n", isa::name_of(function.site.kind),
-                        hex(function.site.entry.value), function.site.displaced,
-                        function.site.needs_no_stop() ? "" : ", written while the threads are stopped");
+    text += fmt::format(
+        "    {} at {}, {} bytes displaced{}\n", isa::name_of(function.site.kind), hex(function.site.entry.value),
+        function.site.displaced,
+        isa.needs_no_stop(function.site, function.entry_bytes) ? "" : ", written while the threads are stopped");
     if (function.site.uses_pad())
         text +=
             fmt::format("      {:>8}  {:<32} pad\n", hex(function.site.pad.value), hex(ByteView(function.pad_bytes)));
@@ -104,7 +105,7 @@ std::string package_text(const Package& package, const std::string& path, std::s
     text += counted(manifest.functions.size(), "function") + " redirected\n";
     ShownCode code(disassembler);
     for (const Replacement& function : manifest.functions)
-        text += function_text(function, disassembler, code, output);
+        text += function_text(function, *isa::isa_for(manifest.machine), disassembler, code, output);
     return text;
 }
 

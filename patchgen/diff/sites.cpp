@@ -34,6 +34,8 @@ class Chooser {
         for (auto& [entry, site] : sites)
             if (site && site->uses_pad())
                 widen(*site);
+            else if (site && site->kind == isa::SiteKind::x64_tail)
+                widen_tail(*site);
         return sites;
     }
 
@@ -80,11 +82,11 @@ class Chooser {
         auto near = sites.lower_bound(Rva{entry.value - std::min(entry.value, kShortReach)});
         for (; near != sites.end() && near->first.value <= entry.value + kShortReach; ++near) {
             auto& site = near->second;
-            if (!site || site->kind != isa::SiteKind::x64_padded || site->pad_size != isa::Isa::kWidePadSize)
+            if (!site || site->kind != isa::SiteKind::x64_padded || site->pad_size != isa::Isa::kWideBranchSize)
                 continue;
             give_back({site->pad, 1});
             site->pad = site->pad + 1;
-            site->pad_size = isa::Isa::kPadSize;
+            site->pad_size = isa::Isa::kBranchSize;
             some = true;
         }
         return some;
@@ -100,13 +102,13 @@ class Chooser {
 
     /// Takes one byte more on either side of the pad, if one is free and the site holds with it.
     void widen(isa::Site& site) {
-        if (site.pad_size == isa::Isa::kWidePadSize)
+        if (site.pad_size == isa::Isa::kWideBranchSize)
             return;
         for (const bool before : {true, false}) {
             if (before && site.pad.value == 0)
                 continue;
             isa::Site wide = site;
-            wide.pad_size = isa::Isa::kWidePadSize;
+            wide.pad_size = isa::Isa::kWideBranchSize;
             if (before)
                 wide.pad = Rva{site.pad.value - 1};
             const RvaRange more{before ? wide.pad : site.pad + site.pad_size, 1};
@@ -118,6 +120,20 @@ class Chooser {
         }
     }
 
+    /// Leaves as much as the function behind it may take, in this package or another.
+    void widen_tail(isa::Site& site) {
+        const RvaRange more{site.entry + site.entry_size, 1};
+        isa::Site wide = site;
+        wide.entry_size = isa::Isa::kWideBranchSize;
+        const auto fill = program_.pads();
+        const auto next = std::ranges::upper_bound(fill, more.begin, {}, &RvaRange::begin);
+        if (next == fill.begin() || std::prev(next)->end() < more.end() + isa::Isa::kWideBranchSize || !is_free(more) ||
+            !holds(wide))
+            return;
+        use(more);
+        site = wide;
+    }
+
     bool is_free(RvaRange bytes) const {
         const auto next = std::ranges::upper_bound(pads_, bytes.begin, {}, &RvaRange::begin);
         return next != pads_.begin() && std::prev(next)->contains(bytes);
@@ -125,7 +141,7 @@ class Chooser {
 
     bool holds(const isa::Site& site) const {
         const auto entry = bytes_around(site.entry, 0, isa::Isa::kEntryContext);
-        const auto pad = bytes_around(site.pad, isa::Isa::kPadContext, site.pad_size);
+        const auto pad = site.uses_pad() ? bytes_around(site.pad, isa::Isa::kPadContext, site.pad_size) : ByteView();
         return entry && pad && isa_.prove_site(site, *entry, *pad);
     }
 

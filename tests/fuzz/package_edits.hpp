@@ -50,10 +50,11 @@ class PackageEdits {
         function.baseline_size = byte();
         const std::uint8_t kind = byte();
         function.site.kind = isa::site_kind_from(kind % 6).value_or(isa::SiteKind::x64_padded);
-        const bool wide = function.site.uses_pad() && kind >= 0x80;
-        function.site.pad_size = wide ? isa::Isa::kWidePadSize : isa::Isa::kPadSize;
+        const std::uint32_t branch = kind >= 0x80 ? isa::Isa::kWideBranchSize : isa::Isa::kBranchSize;
+        if (function.site.uses_pad())
+            function.site.pad_size = branch;
         function.site.entry = function.baseline;
-        function.site.entry_size = function.site.uses_pad() ? 2 : 5;
+        function.site.entry_size = function.site.uses_pad() ? 2 : branch;
         function.site.displaced = byte() % 24;
         if (function.site.uses_pad())
             function.site.pad = near_code();

@@ -227,16 +227,22 @@ void far_apart(package::Contents& contents, const package::Package&) {
             {package::FixupKind::rel32, package::kFirstSection + (low ? 4 : 0), Rva{0}, low ? INT32_MIN : INT32_MAX});
 }
 
-/// Splits the last of the instructions that a site displaces.
+/// Splits the last of the instructions that a site displaces, or has a pad lie where its kind does not.
 void with_a_wrong_site(package::Contents& contents, const package::Package& package) {
     const auto& functions = package.manifest().functions;
-    const auto found = std::ranges::find_if(
-        functions, [](const package::Replacement& one) { return one.site.displaced > one.site.entry_size; });
+    const auto found = std::ranges::find_if(functions, [](const package::Replacement& one) {
+        return one.site.displaced > one.site.entry_size || one.site.uses_pad();
+    });
     if (found == functions.end())
-        throw std::runtime_error("no site displaces more than it replaces");
+        throw std::runtime_error("no site can be made wrong");
     package::Replacement function = *found;
-    --function.site.displaced;
-    function.entry_bytes.resize(function.site.original_size());
+    if (function.site.displaced > function.site.entry_size) {
+        --function.site.displaced;
+        function.entry_bytes.resize(function.site.original_size());
+    } else {
+        function.site.kind =
+            function.site.kind == isa::SiteKind::x64_padded ? isa::SiteKind::x64_cave : isa::SiteKind::x64_padded;
+    }
     contents.sections.push_back({".text", package::kFirstSection, Bytes{0xc3}, 1});
     function.patch = package::kFirstSection;
     function.patch_size = 1;

@@ -44,7 +44,7 @@ Bytes far_jump(Va to) {
 }
 
 Result<Bytes> jump_through(Va at, Va cell) {
-    const auto distance = distance32(at + Isa::kWidePadSize, cell);
+    const auto distance = distance32(at + Isa::kWideBranchSize, cell);
     if (!distance)
         return fail(Code::branch_out_of_reach,
                     fmt::format("a jump at {:#x} through the cell at {:#x}", at.value, cell.value));

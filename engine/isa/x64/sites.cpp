@@ -93,16 +93,21 @@ Result<Site> choose_with_pad(const SiteQuestion& question, ByteView code) {
     return site;
 }
 
-Result<Site> choose_prologue(const SiteQuestion& question, ByteView code) {
+Result<Site> choose_prologue(const SiteQuestion& question, ByteView code, std::uint32_t size) {
     std::uint32_t displaced = 0;
-    while (displaced < kNearJumpSize) {
+    while (displaced < size) {
         const auto instruction = decode(*code.from(displaced));
         if (!instruction)
             return none(fmt::format("no whole instruction at entry+{:#x}", displaced));
         displaced += instruction->length;
     }
     SUTURE_CHECK(check_displaced(question, *code.slice(0, displaced)));
-    return Site{SiteKind::x64_prologue, question.entry, kNearJumpSize, {}, displaced};
+    return Site{SiteKind::x64_prologue, question.entry, size, {}, displaced};
+}
+
+Result<Site> choose_widest_prologue(const SiteQuestion& question, ByteView code) {
+    auto wide = choose_prologue(question, code, Isa::kWideBranchSize);
+    return wide ? std::move(wide) : choose_prologue(question, code, kNearJumpSize);
 }
 
 Result<Site> choose_tail(const SiteQuestion& question, ByteView code) {
@@ -123,7 +128,7 @@ Result<void> prove_first_instruction(const Site& site, ByteView entry_bytes) {
 }
 
 Result<void> prove_pad(const Site& site, ByteView pad_bytes) {
-    if (site.pad_size != Isa::kPadSize && site.pad_size != Isa::kWidePadSize)
+    if (site.pad_size != Isa::kBranchSize && site.pad_size != Isa::kWideBranchSize)
         return unproved(fmt::format("a pad of {} bytes", site.pad_size));
     const bool adjoins = site.pad + site.pad_size == site.entry;
     if (adjoins != (site.kind == SiteKind::x64_padded))
@@ -139,7 +144,7 @@ Result<void> prove_pad(const Site& site, ByteView pad_bytes) {
 
 Result<void> prove_prologue(const Site& site, ByteView displaced) {
     std::uint32_t end = 0;
-    while (end < kNearJumpSize) {
+    while (end < site.entry_size) {
         const auto instruction = decode(*displaced.from(end));
         if (!instruction)
             return unproved(fmt::format("no whole instruction at entry+{:#x}", end));
@@ -151,11 +156,11 @@ Result<void> prove_prologue(const Site& site, ByteView displaced) {
 }
 
 Result<void> prove_tail(const Site& site, ByteView entry_bytes, ByteView displaced) {
-    if (site.displaced >= kNearJumpSize)
+    if (site.displaced >= site.entry_size)
         return unproved(fmt::format("{} bytes need no tail", site.displaced));
     if (!ends_flow(displaced))
         return unproved("the function does not end in a return or a jump");
-    if (!starts_with_fill(*entry_bytes.from(site.displaced), kNearJumpSize - site.displaced))
+    if (!starts_with_fill(*entry_bytes.from(site.displaced), site.entry_size - site.displaced))
         return unproved("something else than fill follows the function");
     return {};
 }
@@ -166,12 +171,14 @@ Result<Site> choose_site(const SiteQuestion& question) {
     const ByteView code = *question.code.slice(0, std::min<std::size_t>(question.code.size(), question.size));
     if (code.empty())
         return none("no code");
+    if (const auto first = decode(code); first && first->length >= kNearJumpSize)
+        return choose_prologue(question, code, std::min<std::uint32_t>(first->length, Isa::kWideBranchSize));
     auto site = choose_with_pad(question, code);
     if (site)
         return site;
     const std::string before = site.error().detail();
     const bool is_short = question.size < kNearJumpSize;
-    site = is_short ? choose_tail(question, code) : choose_prologue(question, code);
+    site = is_short ? choose_tail(question, code) : choose_widest_prologue(question, code);
     if (site)
         return site;
     const std::string& after = site.error().detail();
@@ -181,11 +188,12 @@ Result<Site> choose_site(const SiteQuestion& question) {
 }
 
 Result<void> prove_site(const Site& site, ByteView entry_bytes, ByteView pad_bytes) {
-    const std::uint32_t entry_size = site.uses_pad() ? kShortJumpSize : kNearJumpSize;
-    if (site.kind == SiteKind::arm64_branch || site.entry_size != entry_size)
+    const bool fits = site.uses_pad() ? site.entry_size == kShortJumpSize
+                                      : site.entry_size == kNearJumpSize || site.entry_size == Isa::kWideBranchSize;
+    if (site.kind == SiteKind::arm64_branch || !fits)
         return unproved(fmt::format("{} with {} bytes at the entry", name_of(site.kind), site.entry_size));
     const auto displaced = entry_bytes.slice(0, site.displaced);
-    if (!displaced || displaced->empty() || entry_bytes.size() < entry_size)
+    if (!displaced || displaced->empty() || entry_bytes.size() < site.entry_size)
         return unproved(fmt::format("{} bytes at the entry, {} displaced", entry_bytes.size(), site.displaced));
     if (site.uses_pad()) {
         SUTURE_CHECK(prove_first_instruction(site, entry_bytes));
@@ -204,8 +212,7 @@ Result<std::vector<CodeWrite>> encode_site(const Site& site, Va module_base, Va 
     std::vector<CodeWrite> writes;
     const Rva branch_at = site.uses_pad() ? site.pad : site.entry;
     const Va at = module_base + branch_at.value;
-    const bool wide = site.uses_pad() && site.pad_size == Isa::kWidePadSize;
-    SUTURE_TRY(Bytes branch, wide ? jump_through(at, cell) : near_jump(at, stub));
+    SUTURE_TRY(Bytes branch, site.branch_size() == Isa::kWideBranchSize ? jump_through(at, cell) : near_jump(at, stub));
     writes.push_back({branch_at, std::move(branch)});
     if (!site.uses_pad())
         return writes;

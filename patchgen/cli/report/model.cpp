@@ -145,9 +145,10 @@ std::string_view explain(isa::SiteKind kind) {
     case isa::SiteKind::x64_cave:
         return "a short jump to unused fill nearby; no thread is stopped";
     case isa::SiteKind::x64_prologue:
-        return "a jump over the first instructions; threads are stopped for it";
+        return "a jump over the first instructions; threads are stopped for it unless that is one";
     case isa::SiteKind::x64_tail:
-        return "a jump that reaches into the fill behind the function; threads are stopped for it";
+        return "a jump that reaches into the fill behind the function; threads are stopped for it unless it is over "
+               "one instruction";
     case isa::SiteKind::arm64_branch:
         break;
     }

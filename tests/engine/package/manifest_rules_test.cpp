@@ -37,6 +37,10 @@ TEST(ManifestRules, TakeWhatIsAtTheirLimits) {
              m.functions[0].site.pad_size = 6;
              m.functions[0].pad_bytes.assign(6, 0xcc);
          }},
+        {"6 bytes of a prologue", [](Manifest& m) { set_wide(m.functions[2], isa::SiteKind::x64_prologue, 6); }},
+        {"an instruction of 15 bytes behind 5",
+         [](Manifest& m) { set_wide(m.functions[2], isa::SiteKind::x64_prologue, 20); }},
+        {"6 bytes of a tail", [](Manifest& m) { set_wide(m.functions[3], isa::SiteKind::x64_tail, 3); }},
     };
     for (const Case& c : cases) {
         Manifest manifest = everything().manifest;
@@ -95,9 +99,17 @@ TEST(ManifestRules, RefuseWhatBreaksThem) {
         {"site.displaced: 0", [](Manifest& m) { m.functions[0].site.displaced = 0; }},
         {"site.displaced: less than is replaced",
          [](Manifest& m) { set_site(m.functions[2], SiteKind::x64_prologue, 4); }},
+        {"site.displaced: 5 where 6 are replaced",
+         [](Manifest& m) { set_wide(m.functions[2], SiteKind::x64_prologue, 5); }},
+        {"site.displaced: no wide tail", [](Manifest& m) { set_wide(m.functions[3], SiteKind::x64_tail, 6); }},
+        {"site.entry_size: 7",
+         [](Manifest& m) {
+             m.functions[3].site.entry_size = 7;
+             m.functions[3].entry_bytes.resize(7, 0xcc);
+         }},
         {"site.displaced: no tail", [](Manifest& m) { set_site(m.functions[3], SiteKind::x64_tail, 5); }},
         {"site.displaced: more than a continuation takes",
-         [](Manifest& m) { set_site(m.functions[2], SiteKind::x64_prologue, 20); }},
+         [](Manifest& m) { set_site(m.functions[2], SiteKind::x64_prologue, 21); }},
         {"site.pad: where the kind has none", [](Manifest& m) { m.functions[2].site.pad = {0x1360}; }},
         {"site.pad: outside the baseline's code", [](Manifest& m) { m.functions[0].site.pad = {0x8000}; }},
         {"site.pad: the entry itself", [](Manifest& m) { m.functions[0].site.pad = {0x1230}; }},

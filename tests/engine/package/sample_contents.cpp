@@ -40,7 +40,7 @@ Replacement function_at(std::string name, Rva baseline, std::uint32_t size, Rva 
 /// The pad has room for a jump through the cell.
 void widen(Replacement& function, Rva pad) {
     function.site.pad = pad;
-    function.site.pad_size = isa::Isa::kWidePadSize;
+    function.site.pad_size = isa::Isa::kWideBranchSize;
     function.pad_bytes.assign(function.site.pad_size, 0xcc);
 }
 
@@ -60,6 +60,12 @@ void set_site(Replacement& function, isa::SiteKind kind, std::uint32_t displaced
     function.site = {kind, function.baseline, entry_size, pad, displaced};
     function.entry_bytes.assign(function.site.original_size(), 0x90);
     function.pad_bytes.assign(is_short ? 5 : 0, 0xcc);
+}
+
+void set_wide(Replacement& function, isa::SiteKind kind, std::uint32_t displaced) {
+    set_site(function, kind, displaced);
+    function.site.entry_size = isa::Isa::kWideBranchSize;
+    function.entry_bytes.assign(function.site.original_size(), 0x90);
 }
 
 Contents nothing() {
@@ -233,10 +239,16 @@ Contents random_contents(std::mt19937_64& random) {
                 widen(function, at + 100u);
             break;
         case 2:
-            set_site(function, isa::SiteKind::x64_prologue, 5 + below(15));
+            if (below(2) != 0)
+                set_wide(function, isa::SiteKind::x64_prologue, 6 + below(15));
+            else
+                set_site(function, isa::SiteKind::x64_prologue, 5 + below(16));
             break;
         default:
-            set_site(function, isa::SiteKind::x64_tail, 1 + below(4));
+            if (below(2) != 0)
+                set_wide(function, isa::SiteKind::x64_tail, 1 + below(5));
+            else
+                set_site(function, isa::SiteKind::x64_tail, 1 + below(4));
             break;
         }
         function.baseline_size = function.site.kind == isa::SiteKind::x64_tail

@@ -27,6 +27,8 @@ Contents random_contents(std::mt19937_64& random);
 
 /// A site of its kind whose entry is the function's, with original bytes.
 void set_site(Replacement& function, isa::SiteKind kind, std::uint32_t displaced, Rva pad = {});
+/// The same for a kind without a pad, with 6 bytes at the entry.
+void set_wide(Replacement& function, isa::SiteKind kind, std::uint32_t displaced);
 
 /// Puts TimeDateStamp, digest and CheckSum right after a change of a package file without certificates, as an attacker
 /// would; leaves a file alone that is no PE image any more.

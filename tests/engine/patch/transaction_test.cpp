@@ -544,6 +544,53 @@ TEST_F(TransactionTest, WithoutConsistencyNothingIsStoppedThatNeedNotBe) {
     EXPECT_EQ(target_.stops(), 0u);
 }
 
+TEST_F(TransactionTest, NorForAPrologueOfOneInstruction) {
+    Options options;
+    options.consistency = Consistency::none;
+    package::Contents one = contents(1);
+    one.manifest.functions = {
+        replacement(kOther, 6, {isa::SiteKind::x64_prologue, kOther, 5, {}, 5}, package::kFirstSection)};
+    const Bytes baseline = module_bytes();
+    const auto report = apply_file(write(one), options);
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(report->attempts, 0u);
+    EXPECT_EQ(called_code(kOther).at(1), 101);
+    ASSERT_TRUE(rollback(target_, "app.dll", std::nullopt, options));
+    EXPECT_EQ(called_code(kOther).at(1), 3);
+    EXPECT_EQ(target_.stops(), 0u);
+    ASSERT_TRUE(remove(target_, "app.dll", {}));
+    EXPECT_EQ(module_bytes(), baseline);
+}
+
+TEST_F(TransactionTest, SixBytesOfAPrologueLeadThroughTheCellItself) {
+    package::Contents one = contents(1);
+    one.manifest.functions = {
+        replacement(kPrologue, 16, {isa::SiteKind::x64_prologue, kPrologue, 6, {}, 10}, package::kFirstSection)};
+    const Bytes baseline = module_bytes();
+    Options options;
+    options.consistency = Consistency::none;
+    thread_at(kBase + kPrologue.value + 5, 1'000'000); // between the instructions that the six bytes are of
+    EXPECT_EQ(error_of(apply_file(write(one), options)).code(), Code::not_quiescent);
+    EXPECT_EQ(module_bytes(), baseline);
+
+    thread_at(kBase + kPrologue.value + 10, 1000);
+    ASSERT_TRUE(apply_file(write(one), options));
+    const Ledger ledger = *ledger_of(target_, "app.dll");
+    const Va entry = kBase + kPrologue.value;
+    const Bytes site = target_.peek(entry, 6);
+    const auto jump = isa::isa_for(Machine::x64)->jump_at(site, entry);
+    ASSERT_TRUE(jump && jump->indirect);
+    EXPECT_EQ(jump->to, ledger.block.cell(1));
+    EXPECT_EQ(called_code(kPrologue).at(1), 101);
+    EXPECT_TRUE(status(target_)->at(0).findings.empty());
+
+    ASSERT_TRUE(rollback(target_, "app.dll", std::nullopt, options));
+    EXPECT_EQ(called_code(kPrologue, 10), (Bytes{0x53, 0x48, 0x83, 0xec, 0x20, 0xb8, 2, 0, 0, 0}));
+    thread_at({}, 0);
+    ASSERT_TRUE(remove(target_, "app.dll", {}));
+    EXPECT_EQ(module_bytes(), baseline);
+}
+
 TEST_F(TransactionTest, SitesOfWhichNoThreadCanBeInsideAreThereBeforeTheStop) {
     bool seen = false;
     target_.threads = [&](unsigned) {

@@ -88,8 +88,8 @@ TEST(Compare, ReplacesAFunctionWhoseCodeDiffersAndNotItsCallers) {
     ASSERT_EQ(compared.set.functions.size(), 1u);
     const EmittedFunction& emitted = compared.set.functions[0];
     ASSERT_TRUE(emitted.site);
-    EXPECT_EQ(emitted.site->kind, isa::SiteKind::x64_padded);
-    EXPECT_EQ(emitted.site->pad_size, isa::Isa::kWidePadSize) << "16 bytes of fill lie before it";
+    EXPECT_EQ(emitted.site->kind, isa::SiteKind::x64_prologue);
+    EXPECT_EQ(emitted.site->entry_size, 5u) << "as many as its first instruction";
     EXPECT_EQ(emitted.destinations, std::vector<Destination>{ToBaseline{baseline.at("hello")}});
     EXPECT_THAT(compared.set.data, IsEmpty());
     EXPECT_EQ(compared.set.changes[0].why, "code differs at +0x1");
@@ -400,6 +400,7 @@ TEST(Compare, RefusesAnotherMachine) {
 TEST(Compare, EachPadServesOneFunction) {
     ProgramMaker baseline;
     ProgramMaker updated;
+    baseline.starts_with_nop = updated.starts_with_nop = true;
     for (int i = 0; i < 20; ++i) {
         const std::string name = "f" + std::to_string(i);
         baseline.function(name, static_cast<std::uint32_t>(i));

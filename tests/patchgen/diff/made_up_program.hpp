@@ -80,13 +80,15 @@ class ProgramMaker {
     bool symbols = true; ///< false: nothing has a name but exports
     std::uint32_t time_date_stamp = 0x5eed5eed;
     Machine machine = Machine::x64;
-    std::uint32_t fill = 16;     ///< bytes in front of each function that follows
+    std::uint32_t fill = 16;      ///< bytes in front of each function that follows
     bool starts_with_nop = false; ///< of two bytes: each function that follows
+    bool only_returns = false;    ///< one byte of code, no references: each function that follows
 
     /// A function that loads `tag`, makes each reference, and returns. `aliases`: further names of the same code.
     void function(std::string label, std::uint32_t tag, std::vector<Ref> refs = {},
                   std::vector<std::string> aliases = {}) {
-        functions_.push_back({std::move(label), tag, std::move(refs), std::move(aliases), fill, starts_with_nop});
+        functions_.push_back(
+            {std::move(label), tag, std::move(refs), std::move(aliases), fill, starts_with_nop, only_returns});
     }
     void constant(std::string label, Bytes content) { add(rdata_, std::move(label), std::move(content), false); }
     void global(std::string label, Bytes content, bool size_known = false) {
@@ -180,6 +182,7 @@ class ProgramMaker {
         std::vector<std::string> aliases;
         std::uint32_t fill;
         bool starts_with_nop;
+        bool only_returns;
     };
     struct Datum {
         std::string label;
@@ -221,8 +224,10 @@ class ProgramMaker {
                 code_.insert(code_.end(), {0x66, 0x90}); // xchg ax, ax
                 instructions.push_back(2);
             }
-            code_.push_back(0xb8); // mov eax, imm32
-            append(code_, code.tag);
+            if (!code.only_returns) {
+                code_.push_back(0xb8); // mov eax, imm32
+                append(code_, code.tag);
+            }
             for (const Ref& ref : code.refs) {
                 program::Reference reference;
                 reference.instruction = 0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value;
@@ -242,7 +247,8 @@ class ProgramMaker {
                 function.references.push_back(reference);
                 append(code_, std::uint32_t{0});
             }
-            instructions.push_back(0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value);
+            if (!code.only_returns)
+                instructions.push_back(0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value);
             code_.push_back(0xc3);
             function.range.size = 0x1000 + static_cast<std::uint32_t>(code_.size()) - entry.value;
             function.instructions = program::InstructionStarts(instructions);

@@ -58,5 +58,23 @@ TEST(Sites, WhatASixthByteWouldNotHelpLeavesItWhereItIs) {
     EXPECT_EQ(wide->pad_size, 6u);
 }
 
+TEST(Sites, ATailTakesASixthByteWhereTheNextFunctionKeepsAPad) {
+    for (const std::uint32_t fill : {4u, 10u, 11u, 16u}) {
+        ProgramMaker maker;
+        maker.only_returns = true;
+        maker.fill = 0;
+        maker.function("leaf", 1);
+        maker.only_returns = false;
+        maker.starts_with_nop = true;
+        maker.fill = fill;
+        maker.function("next", 2);
+        const auto [leaf, next] = sites_of(maker);
+        ASSERT_TRUE(leaf) << leaf.error().message();
+        ASSERT_TRUE(next) << next.error().message();
+        EXPECT_EQ(leaf->kind, isa::SiteKind::x64_tail) << fill;
+        EXPECT_EQ(leaf->entry_size, fill < 11 ? 5u : 6u) << fill;
+    }
+}
+
 } // namespace
 } // namespace suture::diff

@@ -18,16 +18,16 @@
 #endif
 
 int first(void), second(void);
-/* What comes before leaves no room: a jump over no fill. */
+/* What comes before leaves no room: a jump over no fill. Neither first instruction has room for a site either. */
 __asm__(".text\n.p2align 4\n"
         ".globl before\n.def before; .scl 2; .type 32; .endef\nbefore:\n"
         " movl $7, %eax\n addl $8, %eax\n addl $9, %eax\n addl $10, %eax\n nop\n ret\n"
         ".globl first\n.def first; .scl 2; .type 32; .endef\nfirst:\n"
-        " movl $" VALUE(FIRST) ", %eax\n ret\n"
-                               " .byte 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n"
-                               ".globl second\n.def second; .scl 2; .type 32; .endef\nsecond:\n"
-                               " movl $" VALUE(SECOND) ", %eax\n ret\n"
-                                                       ".p2align 4, 0x90\n");
+        " xchgw %ax, %ax\n movl $" VALUE(FIRST) ", %eax\n ret\n"
+                                                " .byte 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n"
+                                                ".globl second\n.def second; .scl 2; .type 32; .endef\nsecond:\n"
+                                                " xchgw %ax, %ax\n movl $" VALUE(SECOND) ", %eax\n ret\n"
+                                                                                         ".p2align 4, 0x90\n");
 
 int main(int argc, char** argv) {
     FILE* out = NULL;

@@ -26,7 +26,7 @@ TEST(Arm64Sites, AnyFunctionOfOneInstructionHasOne) {
         EXPECT_EQ(choose(code({first, 0xd65f03c0})), kSite) << std::hex << first;
     }
     EXPECT_FALSE(kSite.uses_pad());
-    EXPECT_TRUE(kSite.needs_no_stop());
+    EXPECT_TRUE(isa().needs_no_stop(kSite, code({0xa9be7bfd})));
     EXPECT_EQ(kSite.original_size(), 4u);
 }
 

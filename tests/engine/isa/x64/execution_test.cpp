@@ -20,14 +20,14 @@
 BLOB(padded_nop, INT3_6, ".byte 0x66, 0x90; lea rax, [rdi+1]; ret", "", "");
 BLOB(padded_mov, NOP_10, "mov rax, rdi; add rax, 3; ret", "", "");
 BLOB(padded_endbr, INT3_6, "endbr64; lea rax, [rdi+2]; ret", "", "");
-BLOB(padded_load, INT3_6, "mov rax, [rip+1f]; add rax, rdi; ret", "", "1: .quad 1234567");
-BLOB(padded_compare, INT3_6, "cmp dword ptr [rip+1f], 42; sete al; movzx eax, al; ret", "", "1: .long 42");
-BLOB(padded_own_address, INT3_6, "0: lea rax, [rip+0b]; ret", "", "");
+BLOB(whole_load, INT3_6, "mov rax, [rip+1f]; add rax, rdi; ret", "", "1: .quad 1234567");
+BLOB(whole_compare, INT3_6, "cmp dword ptr [rip+1f], 42; sete al; movzx eax, al; ret", "", "1: .long 42");
+BLOB(whole_own_address, INT3_6, "0: lea rax, [rip+0b]; ret", "", "");
 BLOB(padded_short_jump, INT3_6, "jmp 1f; ud2; 1: mov rax, rdi; ret", "", "");
-BLOB(padded_call, INT3_6, "call 1f; add rax, rdi; ret", "", "1: mov rax, [rsp]; ret");
-BLOB(padded_call_slot, INT3_6, "call [rip+1f]; add rax, rdi; ret", "", "1: .quad 0");
+BLOB(whole_call, INT3_6, "call 1f; add rax, rdi; ret", "", "1: mov rax, [rsp]; ret");
+BLOB(whole_call_slot, INT3_6, "call [rip+1f]; add rax, rdi; ret", "", "1: .quad 0");
 BLOB(padded_call_register, INT3_6, "call rsi; add rax, rdi; ret", "", "");
-BLOB(padded_jump_slot, INT3_6, "jmp [rip+1f]", "", "1: .quad 0");
+BLOB(whole_jump_slot, INT3_6, "jmp [rip+1f]", "", "1: .quad 0");
 BLOB(cave_behind, "", "mov rax, rdi; add rax, 4; ret", NOP_10, "");
 BLOB(prologue_push, "", "push rbp; mov rbp, rsp; push rbx; mov rbx, rdi; lea rax, [rbx+rbx]; pop rbx; pop rbp; ret", "",
      "");
@@ -43,10 +43,10 @@ BLOB(prologue_call_next, "", "push rdi; call 1f; 1: pop rax; pop rdi; ret", "", 
 BLOB(prologue_near_jump, "", ".byte 0xe9; .long 1f - . - 4", "", "ud2; 1: lea rax, [rdi+5]; ret");
 BLOB(prologue_jump_slot, "", "jmp [rip+1f]", "", "1: .quad 0");
 BLOB(prologue_load, "", "push rbx; mov rbx, [rip+1f]; lea rax, [rbx+rdi]; pop rbx; ret", "", "1: .quad 7654321");
-BLOB(tail_return, "", "mov eax, edi; ret", "int3; int3", "");
+BLOB(tail_return, "", "mov eax, edi; ret", "int3; int3; int3", "");
 BLOB(tail_nop, "", "xor eax, eax; ret", NOP_10, "");
-BLOB(tail_jump, "", "jmp 1f", "nop; nop; nop", "1: lea rax, [rdi+6]; ret");
-BLOB(tail_register, "", "jmp rsi", "int3; int3; int3", "");
+BLOB(tail_jump, "", "jmp 1f", "nop; nop; nop; nop", "1: lea rax, [rdi+6]; ret");
+BLOB(tail_register, "", "jmp rsi", "int3; int3; int3; int3", "");
 
 asm(".pushsection .text\nreturn_address_helper: mov (%rsp), %rax\n ret\n.popsection");
 extern "C" const std::uint8_t return_address_helper[];
@@ -85,14 +85,14 @@ std::vector<Case> cases() {
         CASE(padded_nop, x64_padded),
         CASE(padded_mov, x64_padded),
         CASE(padded_endbr, x64_padded),
-        CASE(padded_load, x64_padded),
-        CASE(padded_compare, x64_padded),
-        CASE(padded_own_address, x64_padded),
+        CASE(whole_load, x64_prologue),
+        CASE(whole_compare, x64_prologue),
+        CASE(whole_own_address, x64_prologue),
         CASE(padded_short_jump, x64_padded),
-        CASE(padded_call, x64_padded),
-        CASE(padded_call_slot, x64_padded),
+        CASE(whole_call, x64_prologue),
+        CASE(whole_call_slot, x64_prologue),
         CASE(padded_call_register, x64_padded),
-        CASE(padded_jump_slot, x64_padded),
+        CASE(whole_jump_slot, x64_prologue),
         CASE(cave_behind, x64_cave),
         CASE(prologue_push, x64_prologue),
         CASE(prologue_frame, x64_prologue),
@@ -212,9 +212,18 @@ void redirect_and_run(const Case& c, const Space& space, bool wide) {
                                  c.kind == SiteKind::x64_cave ? std::span(&cave, 1) : std::span<SiteQuestion::Pad>()});
     ASSERT_TRUE(site) << site.error().message();
     EXPECT_EQ(site->kind, c.kind);
-    if (wide) {
-        site->pad_size = Isa::kWidePadSize;
+    if (wide && site->uses_pad()) {
+        site->pad_size = Isa::kWideBranchSize;
         site->pad = site->pad - 1;
+    } else if (wide && site->kind == SiteKind::x64_tail) {
+        site->entry_size = Isa::kWideBranchSize;
+    } else if (!wide && site->kind == SiteKind::x64_prologue && site->entry_size == Isa::kWideBranchSize) {
+        site->entry_size = Isa::kBranchSize; // where an instruction ends with the fifth byte there is less to displace
+        const auto instruction = [&](std::uint32_t at) {
+            return isa.instruction_length(*view.from(entry.value + at)).value_or(1);
+        };
+        for (site->displaced = 0; site->displaced < site->entry_size;)
+            site->displaced += instruction(site->displaced);
     }
     const auto proved = isa.prove_site(
         *site, *view.slice(entry.value, Isa::kEntryContext),
@@ -258,8 +267,7 @@ TEST(Execution, RedirectedFunctionsDoWhatTheyDidBefore) {
         for (const Case& c : cases()) {
             SCOPED_TRACE(c.name);
             redirect_and_run(c, space, false);
-            if (c.kind == SiteKind::x64_padded || c.kind == SiteKind::x64_cave)
-                redirect_and_run(c, space, true);
+            redirect_and_run(c, space, true);
         }
     }
 }

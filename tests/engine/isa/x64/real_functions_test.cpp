@@ -131,7 +131,7 @@ std::string compare(ByteView displaced, Va entry, ByteView moved, Va at) {
     return to == moved.size() ? "" : "bytes behind the end";
 }
 
-/// Where the site leads once it is written: follows the branches from the entry.
+/// Where the site leads once it is written: follows the branches from the entry, and takes the cell to lie at the stub.
 std::optional<Va> destination(ByteView section, Rva section_at, const Site& site,
                               const std::vector<CodeWrite>& writes) {
     const Isa& isa = *isa_for(Machine::x64);
@@ -144,7 +144,7 @@ std::optional<Va> destination(ByteView section, Rva section_at, const Site& site
     Va at = kBase + site.entry.value;
     for (unsigned hops = site.uses_pad() ? 2 : 1; hops > 0; --hops) {
         const auto jump = isa.jump_at(code_at(Rva{static_cast<std::uint32_t>(at - kBase)}), at);
-        if (!jump || jump->indirect)
+        if (!jump || jump->indirect != (hops == 1 && site.branch_size() == Isa::kWideBranchSize))
             return std::nullopt;
         at = jump->to;
     }

@@ -53,8 +53,14 @@ Site cave_wide(std::uint32_t pad, std::uint32_t displaced) {
 Site prologue(std::uint32_t displaced) {
     return {SiteKind::x64_prologue, kEntry, 5, {}, displaced};
 }
+Site prologue_wide(std::uint32_t displaced) {
+    return {SiteKind::x64_prologue, kEntry, 6, {}, displaced};
+}
 Site tail(std::uint32_t displaced) {
     return {SiteKind::x64_tail, kEntry, 5, {}, displaced};
+}
+Site tail_wide(std::uint32_t displaced) {
+    return {SiteKind::x64_tail, kEntry, 6, {}, displaced};
 }
 
 constexpr const char* kCc = "cc cc cc cc cc";
@@ -71,8 +77,10 @@ TEST(ChooseSite, TakesTheBestKindThatFits) {
         {"pad of nops", {"48 83 ec 28 c3", "90 90 90 90 90"}, padded(4)},
         {"pad in a long nop", {"48 83 ec 28 c3", kNop10}, padded(4)},
         {"xor eax, eax; ret", {"31 c0 c3", kCc}, padded(2)},
-        {"import thunk", {"ff 25 00 00 00 00", kCc}, padded(6)},
-        {"call first", {"e8 10 00 00 00 c3", kCc}, padded(5)},
+        {"import thunk", {"ff 25 00 00 00 00", kCc}, prologue_wide(6)},
+        {"sub rsp, 0x88", {"48 81 ec 88 00 00 00 c3", kCc}, prologue_wide(7)},
+        {"call first", {"e8 10 00 00 00 c3", kCc}, prologue(5)},
+        {"mov [rsp+8], rbx", {"48 89 5c 24 08 57 c3", "cc cc cc cc cc cc"}, prologue(5)},
         {"target at the first instruction's end", {"66 90 48 89 e5 c3", kCc, "", {2}}, padded(2)},
         {"target far inside", {"48 89 e5 90 90 90 c3", kCc, "", {4}}, padded(3)},
 
@@ -88,15 +96,20 @@ TEST(ChooseSite, TakesTheBestKindThatFits) {
          {"48 89 e5 c3", "", "", {}, {{0xff8, "cc cc cc cc cc cc cc cc"}}},
          padded(3)},
 
-        {"push first", {"55 48 89 e5 53 c3", kCc}, prologue(5)},
-        {"no pad", {"48 83 ec 28 31 c0 c3"}, prologue(6)},
-        {"zeros are no pad", {"48 83 ec 28 31 c0 c3", "00 00 00 00 00"}, prologue(6)},
-        {"a mixture is no pad", {"48 83 ec 28 31 c0 c3", "90 cc cc cc cc cc"}, prologue(6)},
-        {"cave beyond reach", {"48 83 ec 28 31 c0 c3", "", "", {}, {{0x1082, kCc}, {0x2000, kCc}}}, prologue(6)},
-        {"cave before reach", {"48 83 ec 28 31 c0 c3", "", "", {}, {{0xf7d, kCc}}}, prologue(6)},
-        {"cave too small", {"48 83 ec 28 31 c0 c3", "", "", {}, {{0xff0, "cc cc cc cc"}}}, prologue(6)},
-        {"cave of zeros", {"48 83 ec 28 31 c0 c3", "", "", {}, {{0xff0, "00 00 00 00 00"}}}, prologue(6)},
+        {"push first", {"55 48 89 e5 53 c3", kCc}, prologue_wide(6)},
+        {"no pad", {"48 83 ec 28 31 c0 c3"}, prologue_wide(6)},
+        {"zeros are no pad", {"48 83 ec 28 31 c0 c3", "00 00 00 00 00"}, prologue_wide(6)},
+        {"a mixture is no pad", {"48 83 ec 28 31 c0 c3", "90 cc cc cc cc cc"}, prologue_wide(6)},
+        {"cave beyond reach", {"48 83 ec 28 31 c0 c3", "", "", {}, {{0x1082, kCc}, {0x2000, kCc}}}, prologue_wide(6)},
+        {"cave before reach", {"48 83 ec 28 31 c0 c3", "", "", {}, {{0xf7d, kCc}}}, prologue_wide(6)},
+        {"cave too small", {"48 83 ec 28 31 c0 c3", "", "", {}, {{0xff0, "cc cc cc cc"}}}, prologue_wide(6)},
+        {"cave of zeros", {"48 83 ec 28 31 c0 c3", "", "", {}, {{0xff0, "00 00 00 00 00"}}}, prologue_wide(6)},
+        {"a long instruction behind 5 bytes", {"55 41 56 56 53 48 b8 00 00 00 00 00 00 00 00 c3"}, prologue_wide(15)},
+        {"and from the fifth on", {"55 41 56 56 48 b8 00 00 00 00 00 00 00 00 c3"}, prologue_wide(14)},
         {"target at the end", {"55 48 89 e5 53 c3", "", "", {5}}, prologue(5)},
+        {"only 5 bytes", {"55 48 89 e5 c3"}, prologue(5)},
+        {"what follows 5 bytes cannot be moved", {"55 41 56 56 53 e2 10 c3"}, prologue(5)},
+        {"a call that ends with the fifth byte", {"48 89 ce ff d0 90 c3"}, prologue(5)},
 
         {"ret", {"c3", "", "cc cc cc cc"}, tail(1)},
         {"xor eax, eax; ret", {"31 c0 c3", "", "90 90"}, tail(3)},
@@ -164,7 +177,11 @@ TEST(ProveSite, AcceptsWhatTheKindRequires) {
         {cave_wide(0x1014, 3), "48 89 e5 c3", kNop10},
         {prologue(5), "55 48 89 e5 53 c3", ""},
         {prologue(6), "48 83 ec 28 31 c0", ""},
+        {prologue_wide(6), "55 48 89 e5 53 c3", ""},
+        {prologue_wide(7), "48 81 ec 88 00 00 00", ""},
         {tail(1), "c3 cc cc cc cc", ""},
+        {tail_wide(1), "c3 cc cc cc cc cc", ""},
+        {tail_wide(5), "e9 10 00 00 00 90", ""},
         {tail(3), "31 c0 c3 66 2e 0f 1f 84 00 00 00 00 00 55", ""},
     };
     for (const auto& c : cases) {
@@ -215,7 +232,15 @@ TEST(ProveSite, RefusesWhatDiffersFromTheKind) {
         {prologue(5), "e2 10 90 90 90", "", "loop"},
         {prologue(6), "48 83 ec 28 31", "", "5 bytes at the entry, 6 displaced"},
         {changed(prologue(5), [](Site& s) { s.pad = Rva{0x10}; }), "55 48 89 e5 53", "", "has no pad"},
+        {prologue_wide(5), "55 48 89 e5 53 c3", "", "no whole instruction"},
+        {prologue_wide(8), "48 83 ec 28 31 c0 31 c0", "", "6 bytes long, not 8"},
+        {changed(prologue_wide(7), [](Site& s) { s.entry_size = 7; }), "48 81 ec 88 00 00 00", "",
+         "7 bytes at the entry"},
+        {changed(padded(6), [](Site& s) { s.entry_size = 6; }), "ff 25 00 00 00 00", kCc, "6 bytes at the entry"},
         {tail(5), "48 83 ec 28 c3", "", "need no tail"},
+        {tail_wide(6), "48 83 ec 28 90 c3", "", "need no tail"},
+        {tail_wide(3), "31 c0 c3 cc cc", "", "5 bytes at the entry"},
+        {tail_wide(3), "31 c0 c3 cc cc 55", "", "something else than fill follows"},
         {tail(3), "31 c0 c3", "", "3 bytes at the entry"},
         {tail(3), "31 c0 c3 55 c3", "", "something else than fill follows"},
         {tail(3), "31 c0 c3 66 2e", "", "something else than fill follows"},
@@ -249,6 +274,8 @@ TEST(EncodeSite, WritesThePadBeforeTheEntry) {
          "jmp 0x0000000180001081"},
         {prologue(6), kEntry, "e9 fb ef ff 0f", "jmp 0x0000000190000000", nullptr, nullptr},
         {tail(1), kEntry, "e9 fb ef ff 0f", "jmp 0x0000000190000000", nullptr, nullptr},
+        {prologue_wide(6), kEntry, "ff 25 02 00 00 10", "jmp [0x0000000190001008]", nullptr, nullptr},
+        {tail_wide(1), kEntry, "ff 25 02 00 00 10", "jmp [0x0000000190001008]", nullptr, nullptr},
     };
     for (const auto& c : cases) {
         const auto writes = encode_site(c.site, kBase, kStub, kCell);
@@ -265,9 +292,24 @@ TEST(EncodeSite, WritesThePadBeforeTheEntry) {
     }
 }
 
+TEST(NeedsNoStop, WhereOneInstructionChanges) {
+    const Isa& isa = *isa_for(Machine::x64);
+    EXPECT_TRUE(isa.needs_no_stop(padded(3), hex("48 89 e5")));
+    EXPECT_TRUE(isa.needs_no_stop(cave(0x1081, 3), hex("48 89 e5")));
+    EXPECT_TRUE(isa.needs_no_stop(prologue(5), hex("48 89 5c 24 08")));
+    EXPECT_TRUE(isa.needs_no_stop(prologue(7), hex("48 81 ec 88 00 00 00")));
+    EXPECT_TRUE(isa.needs_no_stop(prologue_wide(7), hex("48 81 ec 88 00 00 00")));
+    EXPECT_TRUE(isa.needs_no_stop(tail(1), hex("c3 cc cc cc cc")));
+    EXPECT_TRUE(isa.needs_no_stop(tail_wide(5), hex("e9 10 00 00 00 90")));
+    EXPECT_FALSE(isa.needs_no_stop(prologue(5), hex("55 48 89 e5 53")));
+    EXPECT_FALSE(isa.needs_no_stop(prologue_wide(6), hex("48 89 5c 24 08 57")));
+    EXPECT_FALSE(isa.needs_no_stop(tail(3), hex("31 c0 c3 90 90")));
+    EXPECT_FALSE(isa.needs_no_stop(prologue(5), hex("06 06 06 06 06")));
+}
+
 TEST(EncodeSite, RefusesACellOutOfReach) {
-    for (const Site& site : {padded_wide(3), cave_wide(0x1014, 3)}) {
-        const Va behind = kBase + site.pad.value + site.pad_size;
+    for (const Site& site : {padded_wide(3), cave_wide(0x1014, 3), prologue_wide(6), tail_wide(1)}) {
+        const Va behind = kBase + (site.uses_pad() ? site.pad : site.entry).value + 6;
         for (const Va cell : {behind + 0x8000'0000, behind - 0x8000'0001, Va{0}}) {
             const auto writes = encode_site(site, kBase, kStub, cell);
             ASSERT_FALSE(writes);
