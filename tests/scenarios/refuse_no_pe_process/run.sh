@@ -4,7 +4,11 @@
 . "$(dirname "$0")/../scenario.sh"
 
 make_package heartbeat heartbeat.dll
-sleep 600 &
+# Once it has answered it has started, and only waits.
+mkfifo input
+cat <>input >answer &
 pid=$!
 pids="$pids $pid"
+echo ready >input
+wait_for 60 test -s answer || fail "the program does not start"
 refuses target-not-pe "$package" --pid "$pid" --allow-unsigned
