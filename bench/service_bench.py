@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """What services notice of hotpatching: latency under load, memory of many patched processes, time to patch them all.
 
-    bench/service_bench.py [--segments N] [--processes N ...]
+    bench/service_bench.py [--rounds N] [--processes N ...]
 
-Latency: clients keep the heartbeat service busy, in segments of some seconds that take turns, undisturbed and with a
-hotpatch applied and rolled back ten times a second; the ratio of the medians of each percentile, with the target of
-1.10 at 99.9 %. Each kind of site, stopped and not (--consistency none).
+Latency: clients keep the heartbeat service busy, in rounds of three segments of some seconds: undisturbed, with a
+hotpatch applied and rolled back ten times a second, and undisturbed again. The median of the rounds' ratios, disturbed
+by the mean of both sides, with the least and the most of them, and the target of 1.10 at 99.9 %; beside it the same of
+the undisturbed segments by each other, which is what the machine does by itself. Each kind of site, stopped and not
+(--consistency none).
 
 Fleet: so many services are started and patched one after the other by `suture apply`. Wall time of each, the last
 quarter beside the first (linear: 1.0); what the hotpatch takes of each process's memory: its part of the pages that all
@@ -24,7 +26,7 @@ import time
 
 BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
 BIN = BUILD / "bin"
-SECONDS = 4
+SECONDS = 3
 RATE = 10
 CONNECTIONS = 16
 KIB = 1024
@@ -79,32 +81,39 @@ def load(service):
     return json.loads(answer.stdout)
 
 
-def latency(folder, segments):
-    print(f"latency of {CONNECTIONS} clients, {segments} segments of {SECONDS} s each way, apply and roll back {RATE} "
-          "times a second")
+def spread(ratios):
+    return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def latency(folder, rounds):
+    print(f"latency of {CONNECTIONS} clients, {rounds} rounds of {SECONDS} s undisturbed, disturbed and undisturbed; "
+          f"disturbed: apply and roll back {RATE} times a second")
     for build in ("clang-hotpatch", "clang"):
         package = make_package(folder, build)
         for consistency in ("quiescent", "none"):
             service = Service(folder, f"port-{build}-{consistency}", build=build).wait()
             load(service)
-            quiet, busy = [], []
-            for _ in range(segments):
-                quiet.append(load(service))
+            before, busy, after = [], [], []
+            for _ in range(rounds):
+                before.append(load(service))
                 cycles = SECONDS * RATE
                 with subprocess.Popen([BIN / "target-tool", "cycle", package, str(service.pid), str(cycles),
-                                       str(1000 // RATE), consistency], stdout=subprocess.DEVNULL) as patcher:
+                                       str(1000 // RATE), consistency], stdout=subprocess.PIPE, text=True) as patcher:
                     busy.append(load(service))
-                    if patcher.wait() != 0:
+                    said = patcher.communicate()[0].strip()
+                    if patcher.returncode != 0:
                         raise SystemExit("the cycles failed")
+                after.append(load(service))
             service.end()
-            ratios = []
-            for key in ("p50_us", "p99_us", "p999_us"):
-                before = statistics.median(one[key] for one in quiet)
-                after = statistics.median(one[key] for one in busy)
-                ratios.append(f"{key[1:-3]} {before:.0f} -> {after:.0f} us ({after / before:.2f}x)")
-            lost = sum(one["wrong"] + one["lost"] for one in quiet + busy)
-            requests = sum(one["requests"] for one in busy)
-            print(f"  {build}, {consistency}: {'; '.join(ratios)}; {requests} requests, {lost} wrong or lost")
+            lost = sum(one["wrong"] + one["lost"] for one in before + busy + after)
+            print(f"  {build}, {consistency}: {sum(one['requests'] for one in busy)} requests, {lost} wrong or lost; "
+                  f"the last {said}")
+            for key, name in (("p50_us", "50 %"), ("p99_us", "99 %"), ("p999_us", "99.9 %")):
+                quiet = [(one[key] + other[key]) / 2 for one, other in zip(before, after)]
+                disturbed = [one[key] for one in busy]
+                print(f"    {name:>6}: {statistics.median(quiet):.0f} -> {statistics.median(disturbed):.0f} us, "
+                      f"{spread([one / was for one, was in zip(disturbed, quiet)])}; undisturbed, the second beside "
+                      f"the first: {spread([two[key] / one[key] for one, two in zip(before, after)])}")
 
 
 def sum_of(pid, file, *keys, where=""):
@@ -151,12 +160,12 @@ def fleet(folder, count):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--segments", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--processes", type=int, nargs="*", default=[50, 200])
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.segments:
-            latency(folder, arguments.segments)
+        if arguments.rounds:
+            latency(folder, arguments.rounds)
         for count in arguments.processes:
             fleet(folder, count)
 
