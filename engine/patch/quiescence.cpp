@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 namespace suture::patch {
 
@@ -103,9 +104,8 @@ class BusySearch::Examiner {
 
     /// `stack` is nothing where it could not be read.
     std::optional<Busy> examine(const target::ThreadState& thread, const std::optional<StackView>& stack) const {
-        for (const Va ip : thread.other_ips)
-            if (const Forbidden* found = lookup_.find(ip))
-                return busy(thread, found, Busy::How::executing, ip, thread.sp);
+        if (const auto other = other_in_the_way(thread))
+            return busy(thread, other->second, Busy::How::executing, other->first, thread.sp);
 
         if (!stack) {
             if (const Forbidden* found = lookup_.find(thread.ip))
@@ -126,7 +126,18 @@ class BusySearch::Examiner {
         return walk.complete ? std::nullopt : scan(thread, *stack, walk);
     }
 
+    bool is_far(const target::ThreadState& thread, const std::optional<StackView>& stack) const {
+        return !other_in_the_way(thread) && stack && nothing_to_find(thread, *stack);
+    }
+
   private:
+    std::optional<std::pair<Va, const Forbidden*>> other_in_the_way(const target::ThreadState& thread) const {
+        for (const Va ip : thread.other_ips)
+            if (const Forbidden* found = lookup_.find(ip))
+                return std::pair(ip, found);
+        return std::nullopt;
+    }
+
     static Busy busy(const target::ThreadState& thread, const Forbidden* found, Busy::How how, Va at, Va slot) {
         return {.thread = thread.id, .name = found->name, .how = how, .at = at, .stack_slot = slot, .frames = {}};
     }
@@ -204,6 +215,17 @@ BusySearch::BusySearch(target::Target& target, std::span<const Forbidden> forbid
       stacks_(target) {}
 
 BusySearch::~BusySearch() = default;
+
+Result<bool> BusySearch::all_far(std::span<const target::ThreadState> threads) {
+    while (examiner_ && !threads.empty()) {
+        SUTURE_TRY(const auto some, stacks_.read(threads));
+        for (std::size_t i = 0; i < some.size(); ++i)
+            if (!examiner_->is_far(threads[i], some[i]))
+                return false;
+        threads = threads.subspan(some.size());
+    }
+    return true;
+}
 
 Result<std::vector<Busy>> BusySearch::run(std::span<const target::ThreadState> threads) {
     std::vector<Busy> found;

@@ -51,11 +51,15 @@ inline constexpr std::size_t kMaxFrameLines = 64;
 /// Looks for threads in forbidden code. Made before the threads are stopped, so that they wait for less.
 class BusySearch {
   public:
-    /// `forbidden`, `map` and `target` must outlive it; `map` should be refreshed just before the stop.
+    /// `forbidden`, `map` and `target` must outlive it; `map` should be refreshed just before the stop that run() looks
+    /// at.
     BusySearch(target::Target& target, std::span<const Forbidden> forbidden, CodeMap& map);
     ~BusySearch();
     BusySearch(BusySearch&&) = delete;
 
+    /// True if neither a register nor a word of the stopped threads' stacks could be an address in forbidden code,
+    /// which takes no knowledge of what code lies where. Errors: as run().
+    Result<bool> all_far(std::span<const target::ThreadState> threads);
     /// Which of the stopped `threads` stand in the way, at most one entry for each, by thread; empty if all is quiet. A
     /// stack that cannot be walked to its end is searched for anything that looks like an address in forbidden code,
     /// and so are, where a call leaves its return address in one, the registers: this errs on the side of "busy".

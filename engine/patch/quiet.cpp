@@ -103,11 +103,23 @@ Result<void> when_quiet(target::Target& target, CodeMap& map, std::span<const Fo
                         const std::function<Result<void>(target::Stop&)>& action) {
     std::chrono::nanoseconds wait = kFirstWait;
     BusySearch search(target, forbidden, map);
+    // Mostly all threads are far from it, and the first stop shows so. To know all modules takes longer than that stop.
+    bool known = false;
     for (;;) {
-        SUTURE_CHECK(map.refresh());
+        if (known)
+            SUTURE_CHECK(map.refresh());
         SUTURE_TRY(const auto stop, target.stop());
         ++report.attempts;
-        auto busy = search.run(stop->threads());
+        Result<std::vector<Busy>> busy;
+        if (known) {
+            busy = search.run(stop->threads());
+        } else if (const auto far = search.all_far(stop->threads()); !far) {
+            busy = std::unexpected(far.error());
+        } else if (!*far) {
+            SUTURE_CHECK(stop->resume());
+            known = true;
+            continue;
+        }
         if (busy && busy->empty()) {
             auto done = action(*stop);
             auto resumed = stop->resume();

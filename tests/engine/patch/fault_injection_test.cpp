@@ -55,6 +55,19 @@ class FaultInjection : public test::TwoModules {
     Operation apply_first() {
         return {"apply first", [] {}, [this] { return apply_files({a_.package(2, true)}); }};
     }
+    /// A thread is in the way at the first stops: stacks are looked at with all that the modules tell.
+    Operation apply_past_a_thread() {
+        return {"apply first, past a thread",
+                [this] {
+                    target_.threads = [this](unsigned stop) {
+                        target::ThreadState thread;
+                        thread.id = 77;
+                        thread.ip = a_.at(PatchedModule::kPrologue) + (stop <= 2 ? 1 : 0);
+                        return std::vector{thread};
+                    };
+                },
+                [this] { return apply_files({a_.package(2, true)}); }};
+    }
     Operation apply_later() {
         return {"apply later", [this] { ASSERT_TRUE(apply_files({a_.package(1, false)})); },
                 [this] { return apply_files({a_.package(2, true)}); }};
@@ -99,7 +112,8 @@ class FaultInjection : public test::TwoModules {
                 [this] { return remove(target_, "a.dll", {}); }};
     }
     std::vector<Operation> operations() {
-        return {apply_first(), apply_later(), apply_again(), apply_two(), apply_two_mixed(), roll_back(), remove_all()};
+        return {apply_first(), apply_past_a_thread(), apply_later(), apply_again(),
+                apply_two(),   apply_two_mixed(),     roll_back(),   remove_all()};
     }
 
     std::optional<Versions> versions() {

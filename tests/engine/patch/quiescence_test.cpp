@@ -199,6 +199,36 @@ TEST_F(Quiescence, ReportsATargetThatIsGone) {
     EXPECT_EQ(found.error().code(), Code::target_gone);
 }
 
+TEST_F(Quiescence, AThreadIsFarIfNothingOfItCouldBeAnAddressInForbiddenCode) {
+    const auto far = [&](const Forbidden& forbidden, const target::ThreadState& thread) {
+        const std::vector<Forbidden> list = {forbidden};
+        const std::vector<target::ThreadState> threads = {thread};
+        const auto found = BusySearch(process_, list, map_).all_far(threads);
+        EXPECT_TRUE(found);
+        return found.value_or(false);
+    };
+    target::ThreadState elsewhere = thread_;
+    elsewhere.ip = other_ + 0x1000;
+    EXPECT_TRUE(far(function(other_, 2), elsewhere));
+    EXPECT_FALSE(far(function(leaf_, 6), thread_)) << "it executes there";
+    EXPECT_FALSE(far(function(middle_, 12), elsewhere)) << "a word of its stack";
+    target::ThreadState other = elsewhere;
+    other.other_ips = {other_ + 1};
+    EXPECT_FALSE(far(function(other_, 2), other)) << "another instruction pointer";
+    target::ThreadState registers = elsewhere;
+    registers.registers[3] = other_.value + 1;
+    EXPECT_FALSE(far(function(other_, 2), registers)) << "a register";
+    process_.memory.clear();
+    EXPECT_FALSE(far(function(other_, 2), elsewhere)) << "its stack cannot be read";
+
+    process_.gone = true;
+    const std::vector<Forbidden> list = {function(other_, 2)};
+    const auto found = BusySearch(process_, list, map_).all_far(std::span(&thread_, 1));
+    ASSERT_FALSE(found);
+    EXPECT_EQ(found.error().code(), Code::target_gone);
+    EXPECT_TRUE(*BusySearch(process_, {}, map_).all_far(std::span(&thread_, 1))) << "nothing is forbidden";
+}
+
 TEST_F(Quiescence, TakesOverlappingRangesInAnyOrder) {
     const Forbidden wide{{leaf_, 0x1000}, "wide", Rule::no_ip_no_return};
     const Forbidden narrow{{leaf_ + 2, 1}, "narrow", Rule::no_ip_no_return};

@@ -491,7 +491,7 @@ TEST_F(TransactionTest, WithoutConsistencyOnlyTheBytesOfTheSiteMatter) {
     thread_at(kBase + kPrologue.value + 5, 1000); // behind the five bytes of the site
     const auto report = apply_file(write(contents(1)), options);
     ASSERT_TRUE(report) << report.error().message();
-    EXPECT_EQ(report->attempts, 1u);
+    EXPECT_EQ(report->attempts, 2u) << "it is near, and the second look is a closer one";
 
     ASSERT_TRUE(remove(target_, "app.dll", {}));
     thread_at(kBase + kPrologue.value + 1, 1'000'000); // amid them
@@ -527,6 +527,26 @@ TEST_F(RefusalTest, WithoutConsistencyASiteThatChangedIsNotWritten) {
     EXPECT_EQ(text_of(error_of(result).code()), text_of(Code::identity_function_differs));
     EXPECT_EQ(target_.peek(kBase + kPrologue.value, 5), (Bytes{0x53, 0x48, 0x83, 0xec, 0x07}));
     EXPECT_TRUE(status(target_)->empty());
+}
+
+TEST_F(TransactionTest, WhereAllThreadsAreFarOneStopIsEnoughAndNoOtherModuleIsRead) {
+    const auto stops_and_reads = [&](Va ip) {
+        unsigned reads = 0;
+        const unsigned before = target_.stops();
+        thread_at(ip, 1'000'000);
+        target_.before_call = [&](unsigned, std::string_view call) -> std::optional<Error> {
+            reads += call == "read";
+            return std::nullopt;
+        };
+        EXPECT_TRUE(apply_sequence(1));
+        EXPECT_TRUE(remove(target_, "app.dll", {}));
+        return std::pair(target_.stops() - before, reads);
+    };
+    const auto far = stops_and_reads(kSystem + 0x1080);
+    EXPECT_EQ(far.first, 2u) << "one for apply and one for remove";
+    const auto near = stops_and_reads(kBase + kPrologue.value + 16); // right behind a function that is replaced
+    EXPECT_GT(near.first, far.first);
+    EXPECT_GT(near.second, far.second);
 }
 
 TEST_F(TransactionTest, WithoutConsistencyNothingIsStoppedThatNeedNotBe) {
