@@ -16,4 +16,8 @@ mkdir -p "$WINEPREFIX"
     : >"$WINEPREFIX/made-for-tests"
   }
 ) 9>"$WINEPREFIX.lock"
+# A program that comes just when the server of the one before gives up finds its socket closed ("Connection reset by
+# peer"): so it stays for a while. Where one runs already this does nothing.
+server=$(command -v wineserver64 || command -v wineserver || echo /usr/lib/wine/wineserver64)
+"$server" -p20 >/dev/null 2>&1 || :
 exec "$wine" "$@"

@@ -176,6 +176,8 @@ class Assembler {
         optional.size_of_headers = header_size_;
         optional.subsystem = 2;                // WINDOWS_GUI, what linkers give a DLL
         optional.dll_characteristics = 0x0160; // HIGH_ENTROPY_VA | DYNAMIC_BASE | NX_COMPAT
+        if (contents_.manifest.guarded)
+            optional.dll_characteristics |= 0x4000; // GUARD_CF
         optional.size_of_stack_reserve = 0x100000;
         optional.size_of_stack_commit = 0x1000;
         optional.size_of_heap_reserve = 0x100000;

@@ -75,6 +75,16 @@ Result<void> check_replacements(const Contents& contents) {
     return {};
 }
 
+Result<void> check_call_targets(const Contents& contents) {
+    for (const Rva target : contents.manifest.call_targets) {
+        const SectionContent* section = section_at(contents, target);
+        if (!section || section->name != ".text" || !initialised(contents, {target, 1}) ||
+            target.value % kCallTargetAlignment != 0)
+            return malformed(target, "a call target lies outside the package's code, or is not aligned");
+    }
+    return {};
+}
+
 /// A fixup of an instruction needs that very instruction.
 Result<void> check_instruction(const Contents& contents, const Fixup& fixup) {
     if (fixup.kind != FixupKind::arm64_page21 && fixup.kind != FixupKind::arm64_branch26)
@@ -184,6 +194,7 @@ std::optional<std::uint32_t> characteristics_of(std::string_view section) {
 Result<void> check_contents(const Contents& contents) {
     SUTURE_CHECK(check_sections(contents));
     SUTURE_CHECK(check_replacements(contents));
+    SUTURE_CHECK(check_call_targets(contents));
     SUTURE_CHECK(check_fields(contents));
     return check_runtime_functions(contents);
 }

@@ -19,10 +19,12 @@ inline constexpr std::uint32_t kChunkNone = 0x00000000;
 inline constexpr std::uint32_t kChunkFunction = 0x0001c000;
 inline constexpr std::uint32_t kChunkAbsolute = 0x0002c000;
 inline constexpr std::uint32_t kChunkRel32 = 0x0003c000;
+inline constexpr std::uint32_t kChunkCallTarget = 0x00044000;
 
 /// Operations of Suture's own, for what no public one covers: the header has none with bit 19.
 inline constexpr std::uint32_t kChunkArm64Page21 = 0x0008c000;
 inline constexpr std::uint32_t kChunkArm64Branch26 = 0x0009c000;
 inline constexpr std::uint32_t kChunkImageRelative = 0x000ac000;
+inline constexpr std::uint32_t kChunkBaselineCallTarget = 0x000b8000;
 
 } // namespace suture::package

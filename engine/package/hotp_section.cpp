@@ -4,11 +4,12 @@
 #include "engine/package/limits.hpp"
 #include "engine/package/manifest_record.hpp"
 #include "engine/package/patch_table.hpp"
+#include "engine/pe/load_config.hpp"
 
 namespace suture::package {
 
 Bytes encode_hotp(const Manifest& manifest, Rva at) {
-    const Bytes table = encode_patch_table(manifest.functions, manifest.fixups);
+    const Bytes table = encode_patch_table(manifest);
 
     HotpHeader header{};
     header.magic = kHotpMagic;
@@ -16,6 +17,7 @@ Bytes encode_hotp(const Manifest& manifest, Rva at) {
 
     pe::raw::LoadConfigDirectory64 load_config{};
     load_config.size = sizeof(load_config);
+    load_config.guard_flags = manifest.guarded ? pe::kGuardInstrumented : 0;
     load_config.hot_patch_table_offset = at.value + kInfoAt;
 
     HotPatchInfo info{};
@@ -48,11 +50,12 @@ Bytes encode_hotp(const Manifest& manifest, Rva at) {
 }
 
 Result<Manifest> decode_hotp(ByteView hotp, Machine machine) {
+    const auto load_config = hotp.read<pe::raw::LoadConfigDirectory64>(kLoadConfigAt);
     const auto info = hotp.read<HotPatchInfo>(kInfoAt);
     const auto base = hotp.read<HotPatchBase>(kBaseAt);
     const auto hashes = hotp.read<HotPatchHashes>(kHashesAt);
     const auto rest = hotp.from(kPatchTableAt);
-    if (!info || !base || !hashes || !rest)
+    if (!load_config || !info || !base || !hashes || !rest)
         return fail(Code::package_malformed, "the .hotp section is too small for its structures");
     SUTURE_TRY(PatchTable table, decode_patch_table(*rest));
 
@@ -66,6 +69,9 @@ Result<Manifest> decode_hotp(ByteView hotp, Machine machine) {
     manifest.baseline_sha256 = hashes->sha256;
     manifest.baseline_sha1 = hashes->sha1;
     manifest.fixups = std::move(table.fixups);
+    manifest.guarded = load_config->guard_flags != 0;
+    manifest.call_targets = std::move(table.call_targets);
+    manifest.baseline_call_targets = std::move(table.baseline_call_targets);
     for (const FunctionRecord& record : table.functions) {
         Replacement function;
         function.baseline = record.baseline;

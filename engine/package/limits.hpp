@@ -16,6 +16,8 @@ inline constexpr std::size_t kMaxFileSize = 64u << 20;
 inline constexpr std::uint32_t kMaxImageSize = 256u << 20;
 inline constexpr std::size_t kMaxFunctions = 1u << 16;
 inline constexpr std::size_t kMaxFixups = 1u << 20;
+/// In the package, and in the baseline.
+inline constexpr std::size_t kMaxCallTargets = 1u << 16;
 inline constexpr std::size_t kMaxRelocations = 1u << 20;
 inline constexpr std::size_t kMaxRuntimeFunctions = 1u << 17;
 inline constexpr std::size_t kMaxGlobals = 1u << 16;

@@ -183,6 +183,22 @@ Result<void> check_globals(const Manifest& manifest) {
     return {};
 }
 
+/// check_contents() knows the rest of those in the package.
+Result<void> check_call_targets(const Manifest& manifest) {
+    if (!manifest.guarded && !(manifest.call_targets.empty() && manifest.baseline_call_targets.empty()))
+        return malformed("call targets, and nothing guards calls");
+    if (manifest.call_targets.size() > kMaxCallTargets || manifest.baseline_call_targets.size() > kMaxCallTargets)
+        return malformed(fmt::format("{} and {} call targets, at most {} are taken", manifest.call_targets.size(),
+                                     manifest.baseline_call_targets.size(), kMaxCallTargets));
+    for (const std::vector<Rva>* targets : {&manifest.call_targets, &manifest.baseline_call_targets})
+        if (std::ranges::adjacent_find(*targets, std::ranges::greater_equal()) != targets->end())
+            return malformed("the call targets are not in ascending order");
+    for (const Rva target : manifest.baseline_call_targets)
+        if (!in_one_section(manifest, {target, 1}))
+            return malformed(fmt::format("a call target at 0x{:x} lies outside the baseline's code", target.value));
+    return {};
+}
+
 } // namespace
 
 Result<void> check_manifest(const Manifest& manifest) {
@@ -190,6 +206,7 @@ Result<void> check_manifest(const Manifest& manifest) {
     SUTURE_CHECK(check_functions(manifest));
     SUTURE_CHECK(check_retired(manifest));
     SUTURE_CHECK(check_fixups(manifest));
+    SUTURE_CHECK(check_call_targets(manifest));
     return check_globals(manifest);
 }
 

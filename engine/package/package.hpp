@@ -84,6 +84,9 @@ struct Global {
     bool operator==(const Global&) const = default;
 };
 
+/// Control-flow guard keeps one record for so many bytes.
+inline constexpr std::uint32_t kCallTargetAlignment = 16;
+
 /// What a package says, apart from the bytes of its sections.
 struct Manifest {
     Machine machine = Machine::x64;
@@ -102,6 +105,13 @@ struct Manifest {
     std::vector<RvaRange> retired;
     std::vector<Fixup> fixups;   ///< ascending by `source`
     std::vector<Global> globals; ///< ascending by `at`
+    /// Control-flow guard checks calls by address in the baseline, and so in the code that replaces some of it.
+    bool guarded = false;
+    /// Where such calls may lead in the package image: multiples of kCallTargetAlignment, ascending. Only if guarded.
+    std::vector<Rva> call_targets;
+    /// Functions of the baseline that the package takes the address of, and that the baseline's own table does not
+    /// list: ascending. Only if guarded.
+    std::vector<Rva> baseline_call_targets;
 
     bool operator==(const Manifest&) const = default;
 };

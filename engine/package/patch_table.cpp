@@ -14,7 +14,7 @@ namespace suture::package {
 
 namespace {
 
-/// A record of every kind: two RVAs.
+/// Of functions and fixups: two RVAs.
 struct Record {
     std::uint32_t source;
     std::uint32_t target;
@@ -46,14 +46,15 @@ std::optional<FixupKind> fixup_kind_of(std::uint32_t opcode) {
 }
 
 /// Splits records into chunks of as many as the size field can say. `addend` stands before the records of fixups.
+template <class Entry>
 void put_chunks(ByteWriter& out, std::uint32_t opcode, std::optional<std::int32_t> addend,
-                std::span<const Record> records) {
+                std::span<const Entry> records) {
     while (!records.empty()) {
         const std::size_t count = std::min<std::size_t>(records.size(), kChunkSize);
         out.put(opcode | static_cast<std::uint32_t>(count));
         if (addend)
             out.put(*addend);
-        for (const Record& record : records.first(count))
+        for (const Entry& record : records.first(count))
             out.put(record);
         records = records.subspan(count);
     }
@@ -66,6 +67,16 @@ Result<void> take_functions(ByteCursor& in, std::uint32_t count, PatchTable& tab
     }
     if (table.functions.size() > kMaxFunctions)
         return fail(Code::package_malformed, fmt::format("more than {} functions", kMaxFunctions));
+    return {};
+}
+
+Result<void> take_call_targets(ByteCursor& in, std::uint32_t count, std::vector<Rva>& targets) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+        SUTURE_TRY(const auto target, in.take<std::uint32_t>());
+        targets.push_back({target});
+    }
+    if (targets.size() > kMaxCallTargets)
+        return fail(Code::package_malformed, fmt::format("more than {} call targets", kMaxCallTargets));
     return {};
 }
 
@@ -82,18 +93,25 @@ Result<void> take_fixups(ByteCursor& in, std::uint32_t count, FixupKind kind, Pa
 
 } // namespace
 
-Bytes encode_patch_table(const std::vector<Replacement>& functions, const std::vector<Fixup>& fixups) {
+Bytes encode_patch_table(const Manifest& manifest) {
     ByteWriter out;
     std::vector<Record> records;
-    for (const Replacement& function : functions)
+    for (const Replacement& function : manifest.functions)
         records.push_back({function.baseline.value, function.patch.value});
-    put_chunks(out, kChunkFunction, std::nullopt, records);
+    put_chunks<Record>(out, kChunkFunction, std::nullopt, records);
+    for (const auto& [opcode, targets] : {std::pair(kChunkCallTarget, &manifest.call_targets),
+                                          std::pair(kChunkBaselineCallTarget, &manifest.baseline_call_targets)}) {
+        std::vector<std::uint32_t> rvas;
+        for (const Rva target : *targets)
+            rvas.push_back(target.value);
+        put_chunks<std::uint32_t>(out, opcode, std::nullopt, rvas);
+    }
 
     std::map<std::pair<std::uint32_t, std::int32_t>, std::vector<Record>> groups;
-    for (const Fixup& fixup : fixups)
+    for (const Fixup& fixup : manifest.fixups)
         groups[{opcode_of(fixup.kind), fixup.addend}].push_back({fixup.source.value, fixup.target.value});
     for (const auto& [key, group] : groups)
-        put_chunks(out, key.first, key.second, group);
+        put_chunks<Record>(out, key.first, key.second, group);
     out.put(kChunkNone);
     return out.take();
 }
@@ -111,6 +129,10 @@ Result<PatchTable> decode_patch_table(ByteView bytes) {
             return fail(Code::package_malformed, fmt::format("an empty chunk 0x{:08x}", word));
         if (opcode == kChunkFunction)
             SUTURE_CHECK(take_functions(in, count, table));
+        else if (opcode == kChunkCallTarget)
+            SUTURE_CHECK(take_call_targets(in, count, table.call_targets));
+        else if (opcode == kChunkBaselineCallTarget)
+            SUTURE_CHECK(take_call_targets(in, count, table.baseline_call_targets));
         else if (const auto kind = fixup_kind_of(opcode))
             SUTURE_CHECK(take_fixups(in, count, *kind, table));
         else

@@ -161,6 +161,8 @@ Result<void> place(target::Target& target, Job& job) {
         job.unwind_begun = known || known.error().code() != Code::unwind_not_registered;
         SUTURE_CHECK(known);
     }
+    if (!job.plan.call_targets.empty())
+        SUTURE_CHECK(target.allow_calls(job.plan.call_targets));
     if (!job.plan.page_sites.empty()) {
         job.sites_begun = true;
         SUTURE_CHECK(write_by_pages(target, job.plan.page_sites));

@@ -91,14 +91,25 @@ Result<Bytes> loaded_image(const package::Package& package, Va at, Va baseline,
     return bytes;
 }
 
+std::vector<Va> call_targets_of(std::span<const Rva> targets, Va base) {
+    std::vector<Va> result;
+    for (const Rva target : targets)
+        result.push_back(base + target.value);
+    return result;
+}
+
 /// One mapping per section, so that each gets its protection; headers included.
 std::vector<target::Mapping> image_mappings(const package::Package& package, const Bytes& loaded, Va at) {
     std::vector<target::Mapping> mappings;
     const auto add = [&](Rva rva, std::uint64_t size, target::Protection protection) {
         const std::uint64_t whole = pages_up(size);
+        std::optional<std::vector<Va>> targets;
+        if (protection == target::Protection::read_execute && package.manifest().guarded)
+            targets = call_targets_of(package.manifest().call_targets, at);
         Bytes content(loaded.begin() + rva.value,
                       loaded.begin() + static_cast<std::ptrdiff_t>(std::min(rva.value + whole, loaded.size())));
-        mappings.push_back({{at + rva.value, whole}, std::move(content), protection});
+        mappings.push_back(
+            {{at + rva.value, whole}, std::move(content), protection, target::Backing::sealed, std::move(targets)});
     };
     add(Rva{0}, package.image().size_of_headers(), target::Protection::read);
     for (const pe::Section& section : package.image().sections())
@@ -321,9 +332,14 @@ Result<Plan> make_plan(const package::Package& package, const Snapshot& snapshot
     block_pages.push_back({block.committed(), std::move(cells), target::Protection::read,
                            plan.commit_write ? target::Backing::copy_on_write : target::Backing::sealed});
     if (!ledger || plan.prepared.functions.size() > known) {
-        block_pages.push_back({block.stubs(), std::move(stubs), target::Protection::read_execute});
-        block_pages.push_back({block.continuations(), std::move(continuations), target::Protection::read_execute});
+        // Branches lead to stubs, and cells to continuations: nobody calls them by an address.
+        const auto none = manifest.guarded ? std::optional(std::vector<Va>()) : std::nullopt;
+        block_pages.push_back(
+            {block.stubs(), std::move(stubs), target::Protection::read_execute, target::Backing::sealed, none});
+        block_pages.push_back({block.continuations(), std::move(continuations), target::Protection::read_execute,
+                               target::Backing::sealed, none});
     }
+    plan.call_targets = call_targets_of(manifest.baseline_call_targets, plan.prepared.module_range.begin);
     std::ranges::move(image, std::back_inserter(plan.mappings));
 
     const isa::Isa* const isa = isa::isa_for(plan.prepared.machine);

@@ -39,7 +39,9 @@ struct Plan {
     std::vector<target::Mapping> mappings;
     /// 1a. What the process's unwinder is to know of the fresh pages, before anything leads there.
     std::optional<target::UnwindTable> unwind;
-    /// 1b. Instead of a fresh block: pages of the existing one with the new functions' stubs and continuations added.
+    /// 1b. Functions of the module that new code calls by their addresses and that its own table does not list.
+    std::vector<Va> call_targets;
+    /// 1c. Instead of a fresh block: pages of the existing one with the new functions' stubs and continuations added.
     std::vector<target::Mapping> replacements;
     /// 2. Sites that no thread can be inside of: put down by whole pages while threads run.
     std::vector<SiteWrite> page_sites;

@@ -14,6 +14,8 @@ namespace {
 
 // IMAGE_GUARD_CF_FUNCTION_TABLE_SIZE_*: bytes of metadata behind each entry of the table.
 constexpr std::uint32_t kGuardStrideShift = 28;
+// IMAGE_GUARD_FLAG_FID_SUPPRESSED, in the first of these bytes: listed, and none the less not to be called by address.
+constexpr std::uint8_t kSuppressed = 1;
 
 std::unexpected<Error> bad(Rva at, std::string detail) {
     return fail(Error(Code::pe_bad_directory, "load config: " + std::move(detail)).at(at));
@@ -28,14 +30,14 @@ Result<std::optional<Rva>> pointer(const Image& image, std::uint64_t value, std:
     return rva;
 }
 
-Result<std::vector<Rva>> guard_functions(const Image& image, Rva table, std::uint64_t count, std::uint32_t flags) {
+Result<void> read_guard_functions(const Image& image, Rva table, std::uint64_t count, LoadConfig& config) {
     if (count > kMaxGuardFunctions)
         return bad(table, fmt::format("{} guard functions, at most {} are taken", count, kMaxGuardFunctions));
-    const std::uint64_t stride = sizeof(std::uint32_t) + (flags >> kGuardStrideShift);
+    const std::uint64_t stride = sizeof(std::uint32_t) + (config.guard_flags >> kGuardStrideShift);
     const auto bytes = image.bytes_at(table, count * stride);
     if (!bytes)
         return bad(table, "the guard functions are not inside one section");
-    std::vector<Rva> functions;
+    std::vector<Rva>& functions = config.guard_functions;
     functions.reserve(count);
     for (std::uint64_t i = 0; i < count; ++i) {
         const Rva function{bytes->read<std::uint32_t>(i * stride).value_or(0)};
@@ -44,8 +46,12 @@ Result<std::vector<Rva>> guard_functions(const Image& image, Rva table, std::uin
         if (!functions.empty() && function <= functions.back())
             return bad(function, fmt::format("guard function {} is out of order", i));
         functions.push_back(function);
+        const bool has_metadata = stride > sizeof(std::uint32_t);
+        if (!has_metadata ||
+            (bytes->read<std::uint8_t>(i * stride + sizeof(std::uint32_t)).value_or(0) & kSuppressed) == 0)
+            config.call_targets.push_back(function);
     }
-    return functions;
+    return {};
 }
 
 } // namespace
@@ -72,10 +78,8 @@ Result<LoadConfig> load_config_of(const Image& image) {
     SUTURE_TRY(config.guard_dispatch_pointer,
                pointer(image, fields.guard_cf_dispatch_function_pointer, "the guard dispatch"));
     SUTURE_TRY(const auto table, pointer(image, fields.guard_cf_function_table, "the guard function table"));
-    if (table && fields.guard_cf_function_count != 0) {
-        SUTURE_TRY(config.guard_functions,
-                   guard_functions(image, *table, fields.guard_cf_function_count, fields.guard_flags));
-    }
+    if (table && fields.guard_cf_function_count != 0)
+        SUTURE_CHECK(read_guard_functions(image, *table, fields.guard_cf_function_count, config));
     if (fields.hot_patch_table_offset != 0) {
         config.hot_patch_table = Rva{fields.hot_patch_table_offset};
         if (!image.bytes_from(*config.hot_patch_table))

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,6 +56,8 @@ struct Mapping {
     Bytes content;
     Protection protection = Protection::read;
     Backing backing = Backing::sealed;
+    /// Where control-flow guard lets calls by address lead in executable pages, ascending; nothing: everywhere.
+    std::optional<std::vector<Va>> call_targets{};
 };
 
 /// Pages that lie aside in the process, to be put in place of others. Destroying it takes out those that were not put.
@@ -159,6 +162,10 @@ class Target {
     /// Makes it unknown again (RtlDeleteFunctionTable). A table that is not known is none the less a success: any
     /// number of calls do what one does. Not to be called while stopped. Errors: as register_unwind().
     virtual Result<void> unregister_unwind(Va table);
+
+    /// Has control-flow guard let calls by address lead to these places in modules of the process, too; ascending.
+    /// Where nothing guards such calls, there is nothing to do. Error: call_target_impossible.
+    virtual Result<void> allow_calls(std::span<const Va>) { return {}; }
 
     /// Takes out what the implementation itself left in the process to do its work, once nothing of a patch remains
     /// there. Error: target_map_failed.

@@ -13,6 +13,7 @@
 
 #include <elf.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -162,6 +163,8 @@ Result<void> Process::read(std::span<const target::Reading> readings) {
 
 Result<void> Process::map(std::span<const target::Mapping> mappings) {
     SUTURE_CHECK(memory_.check_alive());
+    if (std::ranges::any_of(mappings, [](const target::Mapping& one) { return one.call_targets.has_value(); }))
+        spdlog::debug("control-flow guard: call targets are not set, Wine has none");
     return pages_.map(mappings, stopped());
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace suture::loader {
 
 namespace {
@@ -35,6 +37,39 @@ bool Memory::read(Va at, std::span<std::uint8_t> into) const {
     SIZE_T count = 0;
     return into.empty() || (::ReadProcessMemory(process_, pointer(at), into.data(), into.size(), &count) != 0 &&
                             count == into.size());
+}
+
+bool Memory::read(std::span<const target::Reading> readings) const {
+    // To be called costs the system as much as to copy this much.
+    constexpr std::uint64_t kClose = 0x4000;
+    constexpr std::uint64_t kTogether = 0x10000;
+    std::vector<const target::Reading*> ascending;
+    for (const target::Reading& one : readings)
+        ascending.push_back(&one);
+    std::ranges::sort(ascending, {}, [](const target::Reading* one) { return one->at; });
+    bool all = true;
+    Bytes buffer;
+    for (std::size_t first = 0, next = 0; first < ascending.size(); first = next) {
+        const Va begin = ascending[first]->at;
+        Va end = begin;
+        for (; next < ascending.size(); ++next) {
+            const Va its_end = std::max(end, ascending[next]->at + ascending[next]->into.size());
+            if (next != first && (ascending[next]->at > end + kClose || its_end - begin > kTogether))
+                break;
+            end = its_end;
+        }
+        const std::span group(ascending.begin() + static_cast<std::ptrdiff_t>(first), next - first);
+        buffer.resize(group.size() > 1 ? static_cast<std::size_t>(end - begin) : 0);
+        // Where what lies between them cannot be read, they may none the less.
+        const bool together = !buffer.empty() && read(begin, buffer);
+        for (const target::Reading* one : group)
+            if (together)
+                std::copy_n(buffer.begin() + static_cast<std::ptrdiff_t>(one->at - begin), one->into.size(),
+                            one->into.begin());
+            else
+                all = read(one->at, one->into) && all;
+    }
+    return all;
 }
 
 bool Memory::write(Va at, ByteView bytes) const {

@@ -2,6 +2,7 @@
 
 #include "engine/core/address.hpp"
 #include "engine/core/byte_view.hpp"
+#include "engine/target/target.hpp"
 #include "loader/windows/nt.hpp"
 
 #include <cstdint>
@@ -35,6 +36,9 @@ class Memory {
 
     HANDLE process() const { return process_; }
     bool read(Va at, std::span<std::uint8_t> into) const;
+    /// Those that lie close to each other by one system call. False if one cannot be read; the others are none the
+    /// less.
+    bool read(std::span<const target::Reading> readings) const;
     template <class T>
     std::optional<T> value(Va at) const {
         T read_value{};

@@ -2,6 +2,7 @@
 
 #include "engine/pe/exports.hpp"
 #include "loader/host/module_list.hpp"
+#include "loader/windows/call_targets.hpp"
 #include "loader/windows/memory.hpp"
 #include "loader/windows/remote_call.hpp"
 #include "loader/windows/suspension.hpp"
@@ -53,8 +54,8 @@ class Process final : public target::Target {
 
     Result<std::vector<target::Module>> modules() override;
     Result<std::vector<target::Region>> regions() override;
-    using Target::read;
     Result<void> read(Va at, std::span<std::uint8_t> into) override;
+    Result<void> read(std::span<const target::Reading> readings) override;
     Result<void> map(std::span<const target::Mapping> mappings) override;
     Result<std::unique_ptr<target::Staged>> stage(std::span<const target::Mapping> mappings) override;
     using Target::replace;
@@ -63,6 +64,7 @@ class Process final : public target::Target {
     bool registers_unwind() const override { return !held_; }
     Result<void> register_unwind(const target::UnwindTable& table) override;
     Result<void> unregister_unwind(Va table) override;
+    Result<void> allow_calls(std::span<const Va> targets) override { return guard().allow(targets); }
     Result<std::unique_ptr<target::Stop>> stop() override;
     Result<Bytes> module_file(const target::Module& module) override;
     std::chrono::nanoseconds now() override { return std::chrono::steady_clock::now().time_since_epoch(); }
@@ -74,6 +76,7 @@ class Process final : public target::Target {
   private:
     /// Started with the first thing that would have to be undone.
     Result<Unfinished*> unfinished();
+    CallGuard& guard();
     /// Calls a function of the process's ntdll. Errors: those of call_remotely().
     Result<bool> call(std::string_view function, Va beside, const std::array<std::uint64_t, 3>& arguments);
 
@@ -83,6 +86,7 @@ class Process final : public target::Target {
     std::uint64_t pid_;
     bool held_; ///< new threads do not run
     std::optional<Watchdog> watchdog_;
+    std::optional<CallGuard> guard_;
     WindowsStop* stop_ = nullptr;
 };
 
@@ -180,9 +184,24 @@ Result<void> Process::read(Va at, std::span<std::uint8_t> into) {
     return fail(Code::target_read_failed, fmt::format("{} bytes at 0x{:x}", into.size(), at.value));
 }
 
+Result<void> Process::read(std::span<const target::Reading> readings) {
+    if (memory_.read(readings))
+        return {};
+    SUTURE_CHECK(check_alive());
+    return fail(Code::target_read_failed, fmt::format("one of {} places", readings.size()));
+}
+
 Result<void> Process::map(std::span<const target::Mapping> mappings) {
     SUTURE_TRY(Unfinished * undone, unfinished());
-    return map_views(memory_, *undone, mappings);
+    SUTURE_CHECK(map_views(memory_, *undone, mappings));
+    for (const target::Mapping& mapping : mappings)
+        if (mapping.call_targets)
+            guard().restrict_to(mapping.range, *mapping.call_targets);
+    return {};
+}
+
+CallGuard& Process::guard() {
+    return guard_ ? *guard_ : guard_.emplace(memory_, GuardFunctions::of_system());
 }
 
 /// Nothing of it lies in the process before it is put.

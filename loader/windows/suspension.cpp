@@ -37,17 +37,28 @@ std::optional<ThreadBasicInformation> information_of(HANDLE thread) {
     return basic;
 }
 
-VaRange stack_of(const Memory& memory, const ThreadBasicInformation& basic) {
-    struct Limits {
-        std::uint64_t base, limit;
-    };
-    const auto found = memory.value<Limits>(Va{reinterpret_cast<std::uint64_t>(basic.teb)} + kStackBase);
-    if (!found || found->limit >= found->base)
-        return {};
-    return {Va{found->limit}, found->base - found->limit};
+struct StackLimits {
+    std::uint64_t base, limit;
+};
+
+/// Of all threads at once: their environment blocks lie together.
+void find_stacks(const Memory& memory, std::span<const Va> blocks, std::span<target::ThreadState> threads) {
+    std::vector<StackLimits> limits(blocks.size());
+    std::vector<target::Reading> readings;
+    for (std::size_t i = 0; i < blocks.size(); ++i)
+        readings.push_back(
+            {blocks[i] + kStackBase, {reinterpret_cast<std::uint8_t*>(&limits[i]), sizeof(StackLimits)}});
+    memory.read(readings); // what cannot be read stays zero
+    for (std::size_t i = 0; i < limits.size(); ++i) {
+        if (limits[i].limit >= limits[i].base)
+            continue;
+        const VaRange stack{Va{limits[i].limit}, limits[i].base - limits[i].limit};
+        if (stack.contains(threads[i].sp))
+            threads[i].stack = stack;
+    }
 }
 
-target::ThreadState state_of(const Memory& memory, const ThreadBasicInformation& basic, const CONTEXT& context) {
+target::ThreadState state_of(const ThreadBasicInformation& basic, const CONTEXT& context) {
     target::ThreadState state;
     state.id = reinterpret_cast<std::uint64_t>(basic.client.UniqueThread);
     state.ip = Va{context.Rip};
@@ -56,9 +67,6 @@ target::ThreadState state_of(const Memory& memory, const ThreadBasicInformation&
                                context.Rsi, context.Rdi, context.R8,  context.R9,  context.R10, context.R11,
                                context.R12, context.R13, context.R14, context.R15};
     std::ranges::copy(registers, state.registers.begin());
-    const VaRange stack = stack_of(memory, basic);
-    if (stack.contains(state.sp))
-        state.stack = stack;
     // Nothing tells whether the thread is within a system call, behind which they are whatever the kernel left there.
     state.volatile_registers = false;
     return state;
@@ -108,6 +116,7 @@ Result<void> Suspension::look() {
     constexpr auto kStillActive = static_cast<NTSTATUS>(STILL_ACTIVE);
     constexpr ACCESS_MASK kAccess = THREAD_GET_CONTEXT | THREAD_QUERY_INFORMATION | SYNCHRONIZE;
     Handle thread;
+    std::vector<Va> blocks; // of each
     for (;;) {
         HANDLE next = nullptr;
         const NTSTATUS status = NtGetNextThread(memory_->process(), thread.get(), kAccess, 0, 0, &next);
@@ -130,14 +139,22 @@ Result<void> Suspension::look() {
         const auto basic = information_of(thread.get());
         if (!basic)
             return fail(Error(Code::target_stop_failed, "its stack is not known").in_thread(::GetThreadId(thread.get())));
-        if (basic->exit_status == kStillActive || !has_ended(thread.get()))
-            threads_.push_back(state_of(*memory_, *basic, registers.context));
+        if (basic->exit_status != kStillActive && has_ended(thread.get()))
+            continue;
+        threads_.push_back(state_of(*basic, registers.context));
+        blocks.push_back(Va{reinterpret_cast<std::uint64_t>(basic->teb)});
     }
+    find_stacks(*memory_, blocks, threads_);
     std::ranges::sort(threads_, {}, &target::ThreadState::id);
     return {};
 }
 
 bool Suspension::open(VaRange range) {
+    for (std::uint32_t i = 0; i < unfinished_->opened_count; ++i) {
+        const auto& opened = unfinished_->opened[i];
+        if (opened.at <= range.begin.value && range.end().value <= opened.at + opened.size)
+            return true;
+    }
     for (const Pages& pages : memory_->pages(range)) {
         const Va begin = std::max(pages.range.begin, range.begin);
         const VaRange part{begin, std::min(pages.range.end(), range.end()) - begin};
@@ -148,8 +165,10 @@ bool Suspension::open(VaRange range) {
             return false;
         unfinished_->opened[count] = {part.begin.value, part.size, keeping_targets(pages.protection)};
         unfinished_->opened_count = count + 1; // before, so that the watchdog knows of it in time
-        if (!memory_->protect(part, keeping_targets(writable_of(pages))))
+        if (!memory_->protect(part, keeping_targets(writable_of(pages)))) {
+            unfinished_->opened_count = count;
             return false;
+        }
     }
     return true;
 }

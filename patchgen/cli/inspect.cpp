@@ -100,6 +100,9 @@ std::string package_text(const Package& package, const std::string& path, std::s
     for (const package::Fixup& fixup : manifest.fixups)
         text += fmt::format("  {:<10}  {:<16}  {}\n", hex(fixup.source.value), package::name_of(fixup.kind),
                             disassembler.target_name(fixup));
+    if (manifest.guarded)
+        text += fmt::format("control-flow guard lets calls lead to {} of the package and {} more of the baseline\n",
+                            counted(manifest.call_targets.size(), "function"), manifest.baseline_call_targets.size());
     text += counted(package.relocations().size(), "relocation") + ", " +
             counted(package.runtime_functions().size(), "entry") + " of unwind data\n";
     text += counted(manifest.functions.size(), "function") + " redirected\n";
@@ -150,6 +153,7 @@ Json package_json(const Package& package, const std::string& path, std::size_t b
                  {"digest", package.digest().hex()},
                  {"signed", package.certificates_size() != 0},
                  {"module", manifest.module},
+                 {"guarded", manifest.guarded},
                  {"baseline",
                   {{"time_date_stamp", baseline.time_date_stamp},
                    {"checksum", baseline.checksum},
@@ -161,7 +165,8 @@ Json package_json(const Package& package, const std::string& path, std::size_t b
     for (const pe::SectionIdentity& section : manifest.sections)
         json["baseline"]["sections"].push_back(
             {{"rva", section.range.begin.value}, {"size", section.range.size}, {"digest", section.digest.hex()}});
-    for (const char* list : {"sections", "functions", "fixups", "relocations", "globals", "imports", "unwind"})
+    for (const char* list : {"sections", "functions", "fixups", "relocations", "globals", "imports", "unwind",
+                             "call_targets", "baseline_call_targets"})
         json[list] = Json::array();
     for (const pe::Section& section : package.image().sections())
         json["sections"].push_back(
@@ -184,6 +189,10 @@ Json package_json(const Package& package, const std::string& path, std::size_t b
     for (const pe::RuntimeFunction& entry : package.runtime_functions())
         json["unwind"].push_back(
             {{"rva", entry.range.begin.value}, {"size", entry.range.size}, {"info", entry.unwind_info.value}});
+    for (const Rva target : manifest.call_targets)
+        json["call_targets"].push_back(target.value);
+    for (const Rva target : manifest.baseline_call_targets)
+        json["baseline_call_targets"].push_back(target.value);
     return json;
 }
 

@@ -1,5 +1,6 @@
 #include "patchgen/emit/emit.hpp"
 
+#include "patchgen/emit/call_targets.hpp"
 #include "patchgen/emit/fields.hpp"
 #include "patchgen/emit/manifest.hpp"
 #include "patchgen/emit/unwind.hpp"
@@ -21,6 +22,7 @@ Result<package::Contents> emit(const program::Program& baseline, const program::
     SUTURE_TRY(contents.manifest, make_manifest(baseline, updated, changes, layout, options));
     contents.manifest.fixups = std::move(fields.fixups);
     std::ranges::sort(contents.manifest.fixups, {}, &package::Fixup::source);
+    add_call_targets(baseline, updated, changes, layout, contents.manifest);
     contents.relocations = std::move(fields.relocations);
     std::ranges::sort(contents.relocations);
     SUTURE_TRY(contents.runtime_functions, write_unwind(updated, changes, layout, fields.rdata));

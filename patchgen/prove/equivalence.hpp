@@ -64,6 +64,9 @@ class Equivalence {
     const Proof& counts() const { return counts_; }
     /// Compares the unwind data of the emitted functions with that of the updated image. Error: proof_failed.
     Result<void> prove_unwind_data() const;
+    /// Compares what control-flow guard is told of with what the updated image's table lists. To be called when all
+    /// else is proved. Error: proof_failed.
+    Result<void> prove_call_targets() const;
 
   private:
     std::unexpected<Error> failed(const Goal& goal, std::string detail) const;

@@ -41,6 +41,7 @@ class Proving {
         SUTURE_CHECK(equivalence_.prove_handlers());
         SUTURE_CHECK(equivalence_.prove_ends());
         SUTURE_CHECK(equivalence_.prove_unwind_data());
+        SUTURE_CHECK(equivalence_.prove_call_targets());
         SUTURE_CHECK(check_nothing_else());
         Proof proof = equivalence_.counts();
         proof.replaced = manifest().functions.size();

@@ -24,6 +24,8 @@ struct HeldByTest {
     std::string_view why;
 };
 constexpr HeldByTest kHeldByTests[] = {
+    {"call-target-impossible", "loader/windows/call_targets_test.cpp",
+     "TEST_F(CallTargets, OfModulesThatCannotBeSetAreRefused)", "Wine has no control-flow guard"},
     {"symbols-unsupported", "patchgen/program/no_pdb_symbols_test.cpp", "TEST(NoPdbSymbols, AreRefusedWithTheirReason)",
      "only a build without LLVM gives it"},
     {"target-stop-failed", "loader/linux/process_test.cpp", "TEST(Stop, HoldsStillAndMapsAndWritesCodeMeanwhile)",

@@ -149,8 +149,11 @@ Result<void> FakeTarget::map(std::span<const target::Mapping> mappings) {
                 return fail(Code::target_map_failed, fmt::format("0x{:x} is taken", mapping.range.begin.value + at));
     }
     const std::size_t count = parts("map", mappings.size());
-    for (const target::Mapping& mapping : mappings.first(count))
+    for (const target::Mapping& mapping : mappings.first(count)) {
         put(mapping);
+        if (mapping.call_targets)
+            guarded_pages_[mapping.range.begin] = *mapping.call_targets;
+    }
     if (count < mappings.size())
         return fail(Code::target_map_failed, "cut off");
     return end("map");
@@ -237,6 +240,12 @@ Result<void> FakeTarget::unregister_unwind(Va table) {
         return fail(Code::unwind_not_registered, "it is stopped");
     unwind_tables_.erase(table);
     return end("unregister_unwind");
+}
+
+Result<void> FakeTarget::allow_calls(std::span<const Va> targets) {
+    SUTURE_CHECK(begin_work("allow_calls"));
+    allowed_calls_.insert(targets.begin(), targets.end());
+    return end("allow_calls");
 }
 
 Result<void> FakeTarget::leave() {

@@ -59,6 +59,10 @@ class FakeTarget : public target::Target {
     const std::multiset<VaRange>& staged() const { return staged_; }
     /// All pages, for comparing before and after.
     const std::map<Va, Page>& pages() const { return pages_; }
+    /// Where control-flow guard lets calls lead in pages that map() was told of: by their first page.
+    const std::map<Va, std::vector<Va>>& guarded_pages() const { return guarded_pages_; }
+    /// What allow_calls() was told of.
+    const std::set<Va>& allowed_calls() const { return allowed_calls_; }
     /// Tables that its unwinder knows.
     const std::set<Va>& unwind_tables() const { return unwind_tables_; }
     unsigned stops() const { return stops_; }
@@ -85,6 +89,7 @@ class FakeTarget : public target::Target {
     bool registers_unwind() const override { return can_register_unwind; }
     Result<void> register_unwind(const target::UnwindTable& table) override;
     Result<void> unregister_unwind(Va table) override;
+    Result<void> allow_calls(std::span<const Va> targets) override;
     Result<void> leave() override;
     Result<target::Remains> remains() override;
     Result<void> tidy() override;
@@ -110,6 +115,8 @@ class FakeTarget : public target::Target {
     std::multiset<VaRange> staged_;
     std::set<Va> made_; ///< pages that map() and replace() made
     std::set<Va> unwind_tables_;
+    std::map<Va, std::vector<Va>> guarded_pages_;
+    std::set<Va> allowed_calls_;
     unsigned alive_ = 0; ///< FakeStaged
     bool workshop_ = false;
     std::vector<target::Module> modules_;

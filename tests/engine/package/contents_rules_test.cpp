@@ -110,6 +110,25 @@ TEST(ContentsRules, RefuseWhatBreaksThem) {
     }
 }
 
+TEST(ContentsRules, RefuseCallTargetsThatBreakThem) {
+    ASSERT_TRUE(write_package(guarded()));
+    const std::vector<Case> cases = {
+        {"not aligned", [](Contents& c) { c.manifest.call_targets[0] = {0x1048}; }},
+        {"outside the image", [](Contents& c) { c.manifest.call_targets[2] = {0xfffffff0}; }},
+        {"behind the code", [](Contents& c) { c.manifest.call_targets[2] = {0x1300}; }},
+        {"in .rdata", [](Contents& c) { c.manifest.call_targets[2] = {0x2000}; }},
+        {"in .data", [](Contents& c) { c.manifest.call_targets[2] = {0x3000}; }},
+        {"in the header", [](Contents& c) { c.manifest.call_targets[0] = {0x10}; }},
+    };
+    for (const Case& c : cases) {
+        Contents contents = guarded();
+        c.change(contents);
+        const auto file = write_package(contents);
+        ASSERT_FALSE(file) << c.what;
+        EXPECT_EQ(file.error().code(), Code::package_malformed) << c.what;
+    }
+}
+
 TEST(ContentsRules, RefuseWhatBreaksThemOnArm64) {
     ASSERT_TRUE(write_package(arm64_everything()));
     const std::vector<Case> cases = {

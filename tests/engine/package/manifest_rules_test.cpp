@@ -147,6 +147,35 @@ TEST(ManifestRules, RefuseWhatBreaksThem) {
     }
 }
 
+TEST(ManifestRules, RefuseCallTargetsThatBreakThem) {
+    ASSERT_TRUE(check_manifest(guarded().manifest));
+    for (const Case& c : {
+             Case{"nothing guards calls", [](Manifest& m) { m.guarded = false; }},
+             Case{"nothing guards calls of the baseline",
+                  [](Manifest& m) { m.guarded = false, m.call_targets.clear(); }},
+             Case{"out of order", [](Manifest& m) { std::swap(m.call_targets[0], m.call_targets[1]); }},
+             Case{"twice", [](Manifest& m) { m.call_targets[1] = m.call_targets[0]; }},
+             Case{"baseline: out of order",
+                  [](Manifest& m) { std::swap(m.baseline_call_targets[0], m.baseline_call_targets[1]); }},
+             Case{"baseline: twice", [](Manifest& m) { m.baseline_call_targets[1] = m.baseline_call_targets[0]; }},
+             Case{"baseline: the header", [](Manifest& m) { m.baseline_call_targets[0] = {0xfff}; }},
+             Case{"baseline: between sections", [](Manifest& m) { m.baseline_call_targets[2] = {0x4fff}; }},
+             Case{"baseline: outside the image", [](Manifest& m) { m.baseline_call_targets[2] = {0xffffffff}; }},
+             Case{"too many",
+                  [](Manifest& m) {
+                      m.call_targets.clear();
+                      for (std::uint32_t i = 0; i <= kMaxCallTargets; ++i)
+                          m.call_targets.push_back({i * kCallTargetAlignment});
+                  }},
+         }) {
+        Manifest manifest = guarded().manifest;
+        c.change(manifest);
+        const auto result = check_manifest(manifest);
+        ASSERT_FALSE(result) << c.what;
+        EXPECT_EQ(result.error().code(), Code::package_malformed) << c.what;
+    }
+}
+
 } // namespace
 
 } // namespace suture::package

@@ -250,6 +250,36 @@ TEST(Reader, RefusesHotpStructuresThatSayAnythingElse) {
     }
 }
 
+TEST(Reader, RefusesCallTargetsThatSayAnythingElse) {
+    // Behind the five functions: CALL_TARGET with 3 records, then BASELINE_CALL_TARGET with 3.
+    const std::uint64_t targets = kPatchTableAt + 4 + 5 * 8;
+    struct Case {
+        const char* field;
+        std::uint64_t at; // in .hotp
+        std::uint32_t value;
+    };
+    const Bytes file = *write_package(guarded());
+    ASSERT_EQ(ByteView(file).read<std::uint32_t>(offset_in_hotp(file, targets)), 0x00044003u);
+    for (const Case& c : {
+             Case{"load config: GuardFlags", kLoadConfigAt + 0x90, 0},
+             Case{"load config: GuardFlags with a table", kLoadConfigAt + 0x90, 0x500},
+             Case{"CALL_TARGET: fewer", targets, 0x00044002},
+             Case{"CALL_TARGET: as NO_CALL_TARGET", targets, 0x00064003},
+             Case{"CALL_TARGET: as one of the baseline", targets, 0x000b8003},
+             Case{"CALL_TARGET: not aligned", targets + 4, 0x1041},
+             Case{"CALL_TARGET: out of order", targets + 4, 0x1110},
+             Case{"CALL_TARGET: outside the code", targets + 12, 0x2000},
+             Case{"BASELINE_CALL_TARGET: outside the baseline", targets + 28, 0x9000},
+             Case{"BASELINE_CALL_TARGET: more than follow", targets + 16, 0x000b8fff},
+         }) {
+        Bytes changed = file;
+        put(changed, offset_in_hotp(file, c.at), c.value);
+        reseal(changed);
+        ASSERT_NE(changed, file) << c.field;
+        EXPECT_EQ(code_of(changed), Code::package_malformed) << c.field;
+    }
+}
+
 TEST(Reader, GivesBackIdentityFieldsThatAreSealedAgain) {
     Bytes file = *write_package(everything());
     put(file, offset_in_hotp(file, kBaseAt + 8), 0x11223344u);  // OriginalTimeDateStamp
@@ -325,7 +355,7 @@ TEST(Reader, NeverTakesRandomChangesForAnythingButTheirOnlyForm) {
     std::mt19937_64 random(7);
     int taken = 0;
     for (int round = 0; round < 3000; ++round) {
-        static const Bytes files[] = {*write_package(everything()), *write_package(one_function()),
+        static const Bytes files[] = {*write_package(guarded()), *write_package(one_function()),
                                       *write_package(arm64_function())};
         Bytes file = files[random() % std::size(files)];
         const std::uint64_t hotp = offset_of_section(file, ".hotp");

@@ -180,6 +180,14 @@ Contents everything() {
     return contents;
 }
 
+Contents guarded() {
+    Contents contents = everything();
+    contents.manifest.guarded = true;
+    contents.manifest.call_targets = {kText + 0x40u, kText + 0x100u, kText + 0x2f0u};
+    contents.manifest.baseline_call_targets = {{0x1001}, {0x1400}, {0x57ff}};
+    return contents;
+}
+
 Contents random_contents(std::mt19937_64& random) {
     const auto below = [&](std::uint32_t limit) { return static_cast<std::uint32_t>(random() % limit); };
     const auto bytes = [&](std::size_t size) {
@@ -298,6 +306,13 @@ Contents random_contents(std::mt19937_64& random) {
         const Rva data = add_section(".data", below(700), 1 + below(9000));
         for (std::uint32_t at = 0; at + 16 <= contents.sections.back().virtual_size; at += 16 + below(4000))
             manifest.globals.push_back({name(), data + at, 1 + below(16)});
+    }
+    manifest.guarded = below(3) == 0;
+    if (manifest.guarded) {
+        for (std::uint32_t at = 0; at < (functions + 1) * 64; at += 16 * (1 + below(8)))
+            manifest.call_targets.push_back(text + at);
+        for (std::uint32_t at = 0x1000 + below(5000); at < 0x101000; at += 1 + below(90000))
+            manifest.baseline_call_targets.push_back({at});
     }
     std::ranges::shuffle(contents.relocations, random);
     return contents;

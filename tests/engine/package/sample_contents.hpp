@@ -19,6 +19,9 @@ Contents everything();
 /// One function of an Arm64 baseline.
 Contents arm64_function();
 
+/// Everything, of a baseline that control-flow guard guards.
+Contents guarded();
+
 /// Everything that is of Arm64 alone: its kinds of fixups, entries of .pdata with a record and packed, a fragment.
 Contents arm64_everything();
 

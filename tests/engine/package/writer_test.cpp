@@ -1,5 +1,6 @@
 #include "engine/package/limits.hpp"
 #include "engine/package/reader.hpp"
+#include "engine/pe/load_config.hpp"
 #include "tests/engine/package/sample_contents.hpp"
 
 #include <gtest/gtest.h>
@@ -56,6 +57,7 @@ TEST(Writer, WritesWhatTheReaderGivesBack) {
     expect_round_trip(arm64_function());
     expect_round_trip(arm64_everything());
     expect_round_trip(everything());
+    expect_round_trip(guarded());
 }
 
 TEST(Writer, WritesWhatTheReaderGivesBackForRandomContents) {
@@ -124,6 +126,15 @@ TEST(Writer, WritesADllWithoutAnEntryPoint) {
         EXPECT_EQ(section.executable(), section.name == ".text");
     }
     EXPECT_EQ(names, (std::vector<std::string>{".text", ".rdata", ".data", ".pdata", ".reloc", ".hotp"}));
+}
+
+TEST(Writer, SaysOfAGuardedBaselineThatItIsWhereToolsLook) {
+    const Bytes file = *write_package(guarded());
+    const pe::Image image = *pe::Image::parse(file, pe::Layout::file);
+    EXPECT_EQ(image.dll_characteristics(), 0x4160);
+    const auto config = pe::load_config_of(image);
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->guard_flags, pe::kGuardInstrumented);
 }
 
 } // namespace

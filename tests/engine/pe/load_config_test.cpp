@@ -64,6 +64,34 @@ TEST(LoadConfigTest, ReadsPointersAndTheGuardTable) {
     EXPECT_FALSE(config->has_chpe);
 }
 
+TEST(LoadConfigTest, CallsMayLeadToListedFunctionsThatAreNotSuppressed) {
+    const auto plain = read(with(fields()));
+    ASSERT_TRUE(plain);
+    EXPECT_TRUE(plain->is_guarded());
+    EXPECT_EQ(plain->call_targets, plain->guard_functions);
+    raw::LoadConfigDirectory64 f = fields();
+    f.guard_flags = 0x20000500; // two bytes behind each entry: flags, and what comes with XFG
+    PeBuilder pe;
+    Bytes bytes(0x400);
+    put(bytes, 0, f);
+    for (std::size_t i = 0; i < 3; ++i) {
+        put(bytes, 0x200 + i * 6, std::uint32_t{0x1000} + static_cast<std::uint32_t>(i) * 16);
+        // IMAGE_GUARD_FLAG_FID_SUPPRESSED, IMAGE_GUARD_FLAG_EXPORT_SUPPRESSED
+        put(bytes, 0x204 + i * 6, static_cast<std::uint8_t>(i));
+    }
+    pe.section(".rdata", PeBuilder::kReadOnly, bytes);
+    pe.directory(Directory::load_config, {{0x1000}, f.size});
+    const auto config = read(pe);
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_EQ(config->guard_functions.size(), 3u);
+    EXPECT_EQ(config->call_targets, (std::vector<Rva>{{0x1000}, {0x1020}}));
+    for (const std::uint32_t flags : {0x100u, 0x400u, 0x800u}) {
+        f = fields();
+        f.guard_flags = flags;
+        EXPECT_FALSE(read(with(f))->is_guarded());
+    }
+}
+
 TEST(LoadConfigTest, ReadsPointersOfARelocatedMappingByItsActualBase) {
     PeBuilder pe = with(fields());
     pe.relocations({{0x1058}, {0x1070}, {0x1078}, {0x1080}});

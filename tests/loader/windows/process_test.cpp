@@ -48,6 +48,26 @@ TEST_F(WindowsProcess, MapsCodeThatIsNotWritable) {
     EXPECT_TRUE(other.runs());
 }
 
+TEST_F(WindowsProcess, ReadsManyPlacesWhateverLiesBetweenThem) {
+    const std::array mappings{Mapping{{kFree, 0x1000}, Bytes(0x1000, 1), Protection::read},
+                              Mapping{{kFree + 0x3000, 0x1000}, Bytes(0x1000, 2), Protection::read},
+                              Mapping{{kFree + 0x20000, 0x1000}, Bytes(0x1000, 3), Protection::read}};
+    ASSERT_TRUE(target->map(mappings));
+    Bytes between(1);
+    EXPECT_FALSE(memory.read(kFree + 0x1000, between)) << "nobody has access to what lies between two mappings";
+    Bytes far(8), first(16), inside(4), second(0x1000), none(8);
+    const std::vector<target::Reading> readings{
+        {kFree + 0x20ff8, far}, {kFree + 0x10, first}, {kFree + 0x18, inside}, {kFree + 0x3000, second}};
+    ASSERT_TRUE(target->read(readings));
+    EXPECT_EQ(far, Bytes(8, 3));
+    EXPECT_EQ(first, Bytes(16, 1));
+    EXPECT_EQ(inside, Bytes(4, 1));
+    EXPECT_EQ(second, Bytes(0x1000, 2));
+    const std::vector<target::Reading> one_is_not_there{{kFree + 0x1000, none}, {kFree, inside}};
+    EXPECT_EQ(code_of(target->read(one_is_not_there)), "target-read-failed");
+    EXPECT_TRUE(target->read(std::span<const target::Reading>()));
+}
+
 TEST_F(WindowsProcess, TouchesNothingThatIsThere) {
     const Mapping there{{kFree + 0x10000, 0x1000}, Bytes(0x1000, 1), Protection::read};
     ASSERT_TRUE(target->map({&there, 1}));

@@ -41,6 +41,19 @@ class RemoteCall : public testing::Test {
         ::WaitForSingleObject(call.begun, 5000);
         return caller;
     }
+    /// The view of a call whose injector died: its content, and no thread in it.
+    Va left_view() {
+        std::thread caller = begin(1, 2);
+        Bytes content(0x100);
+        EXPECT_TRUE(memory.read(Va{unfinished->call}, content));
+        ::SetEvent(call.end);
+        caller.join();
+        const Handle section(
+            ::CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_EXECUTE_READWRITE, 0, 0x1000, nullptr));
+        void* const mapped = ::MapViewOfFile(section.get(), FILE_MAP_WRITE | FILE_MAP_EXECUTE, 0, 0, 0x1000);
+        std::copy(content.begin(), content.end(), static_cast<std::uint8_t*>(mapped));
+        return Va{reinterpret_cast<std::uint64_t>(mapped)};
+    }
     bool is_free(Va at) { return memory.query(at)->state == MEM_FREE; }
 
     Memory memory{::GetCurrentProcess()};
@@ -79,25 +92,28 @@ TEST_F(RemoteCall, WhatAThreadIsInIsNotTakenFromIt) {
 }
 
 TEST_F(RemoteCall, WhatNobodyWaitsForAnyMoreIsFreedWhenItIsOver) {
-    std::thread caller = begin(1, 2);
-    const Va view{unfinished->call};
-    Bytes content(0x100);
-    ASSERT_TRUE(memory.read(view, content));
-    ::SetEvent(call.end);
-    caller.join();
-    // The view of a call whose injector died: the same content, and no thread in it.
     void* const again = ::VirtualAlloc(nullptr, 0x10000, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
     EXPECT_TRUE(end_remote_call(memory, Va{reinterpret_cast<std::uint64_t>(again)}, std::chrono::milliseconds(200)))
         << "what holds something else is somebody else's";
     EXPECT_FALSE(is_free(Va{reinterpret_cast<std::uint64_t>(again)}));
     ::VirtualFree(again, 0, MEM_RELEASE);
-    const Handle section(
-        ::CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_EXECUTE_READWRITE, 0, 0x1000, nullptr));
-    void* const mapped = ::MapViewOfFile(section.get(), FILE_MAP_WRITE | FILE_MAP_EXECUTE, 0, 0, 0x1000);
-    std::copy(content.begin(), content.end(), static_cast<std::uint8_t*>(mapped));
-    const Va left{reinterpret_cast<std::uint64_t>(mapped)};
+    const Va left = left_view();
     EXPECT_TRUE(end_remote_call(memory, left, std::chrono::milliseconds(300)));
     EXPECT_TRUE(is_free(left));
+}
+
+TEST_F(RemoteCall, WhatIsLeftStaysWhereThreadsCannotBeListed) {
+    const Va left = left_view();
+    // Enough to free it, and not to be told of threads.
+    const Handle blind(::OpenProcess(PROCESS_VM_READ | PROCESS_VM_OPERATION, FALSE, ::GetCurrentProcessId()));
+    ASSERT_TRUE(blind);
+    HANDLE none = nullptr;
+    const NTSTATUS status = NtGetNextThread(blind.get(), nullptr, SYNCHRONIZE, 0, 0, &none);
+    ASSERT_FALSE(succeeded(status));
+    ASSERT_NE(status, kNoMoreEntries);
+    EXPECT_FALSE(end_remote_call(Memory(blind.get()), left, std::chrono::milliseconds(300)));
+    EXPECT_FALSE(is_free(left));
+    EXPECT_TRUE(end_remote_call(memory, left, std::chrono::milliseconds(300)));
 }
 
 } // namespace

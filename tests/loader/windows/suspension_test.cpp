@@ -49,6 +49,8 @@ TEST(Suspension, OfAProcessThatIsSuspendedAlready) {
         auto stopped = Suspension::of(memory, *unfinished);
         ASSERT_TRUE(stopped) << stopped.error().message();
         EXPECT_GE(stopped->threads().size(), 2u);
+        for (const target::ThreadState& thread : stopped->threads())
+            EXPECT_TRUE(thread.stack.contains(thread.sp)) << thread.id;
         EXPECT_TRUE(stopped->release());
     }
     ASSERT_TRUE(succeeded(NtResumeProcess(other.handle())));

@@ -231,8 +231,8 @@ TEST(ImportThunks, AreFunctionsWhateverTheTypeOfTheirSymbol) {
     EXPECT_EQ(run.json()["functions"]["changed"], 1) << run.out;
 }
 
-/// A package whose functions have handlers, to be damaged in their data.
-class HandlersOfAPackage : public testing::TestWithParam<Case> {
+/// A package, to be made wrong.
+class WrongPackage : public testing::TestWithParam<Case> {
   protected:
     void SetUp() override {
         build(folder_, GetParam());
@@ -252,6 +252,16 @@ class HandlersOfAPackage : public testing::TestWithParam<Case> {
         return file ? prove::prove(*baseline_, *updated_, *file) : std::unexpected(file.error());
     }
 
+    TestFolder folder_;
+    std::unique_ptr<const program::Program> baseline_;
+    std::unique_ptr<const program::Program> updated_;
+    diff::ChangeSet changes_;
+    package::Contents contents_;
+};
+
+/// Whose functions have handlers, to be damaged in their data.
+class HandlersOfAPackage : public WrongPackage {
+  protected:
     /// Bytes that unwind data and the data of handlers take.
     std::size_t meaningful() const {
         std::size_t bytes = 0;
@@ -271,12 +281,6 @@ class HandlersOfAPackage : public testing::TestWithParam<Case> {
     package::SectionContent& rdata() {
         return *std::ranges::find(contents_.sections, ".rdata", &package::SectionContent::name);
     }
-
-    TestFolder folder_;
-    std::unique_ptr<const program::Program> baseline_;
-    std::unique_ptr<const program::Program> updated_;
-    diff::ChangeSet changes_;
-    package::Contents contents_;
 };
 
 TEST_P(HandlersOfAPackage, AreRefutedWithAnyByteOfTheirDataDifferent) {
@@ -357,6 +361,49 @@ INSTANTIATE_TEST_SUITE_P(Sources, HandlersOfAPackage,
                                          Case{"catch_code_another.cpp"}, Case{"catch_code_another.cpp", "arm64"},
                                          Case{"catch_code_another.cpp", "mingw"},
                                          Case{"call_site_another_gcc.cpp", "mingw"}),
+                         [](const auto& one) { return one.param.name(); });
+
+class CallTargetsOfAPackage : public WrongPackage {};
+
+TEST_P(CallTargetsOfAPackage, AreThoseThatTheUpdateTakesTheAddressesOf) {
+    const package::Manifest& manifest = contents_.manifest;
+    EXPECT_TRUE(manifest.guarded);
+    ASSERT_EQ(manifest.call_targets.size(), 1u);
+    EXPECT_NE(manifest.call_targets.front(), manifest.functions.front().patch) << "nobody takes that of `choose`";
+    ASSERT_EQ(manifest.baseline_call_targets.size(), 1u);
+    EXPECT_EQ(baseline_->function_at(manifest.baseline_call_targets.front())->display_name(), "thrice");
+    EXPECT_TRUE(proof()) << proof().error().message();
+}
+
+TEST_P(CallTargetsOfAPackage, AreRefutedWhereOneIsMissingOrTooMany) {
+    const package::Manifest good = contents_.manifest;
+    const auto refuted = [&](const auto& change) {
+        contents_.manifest = good;
+        change(contents_.manifest);
+        const auto proved = proof();
+        return !proved && proved.error().code() == Code::proof_failed;
+    };
+    const auto add = [](std::vector<Rva>& targets, Rva target) {
+        targets.push_back(target);
+        std::ranges::sort(targets);
+    };
+    const Rva listed = baseline_->load_config().call_targets.front();
+    const Rva called = std::ranges::find(baseline_->exports(), "called", &pe::Export::name)->rva;
+    EXPECT_TRUE(refuted([](package::Manifest& m) { m.call_targets.clear(); }));
+    EXPECT_TRUE(refuted([](package::Manifest& m) { m.baseline_call_targets.clear(); }));
+    EXPECT_TRUE(refuted([&](package::Manifest& m) { add(m.call_targets, m.functions.front().patch); }));
+    EXPECT_TRUE(refuted([](package::Manifest& m) { m.call_targets.front() = m.functions.front().patch; }));
+    EXPECT_TRUE(refuted([&](package::Manifest& m) { add(m.baseline_call_targets, listed); }));
+    EXPECT_TRUE(refuted([&](package::Manifest& m) { m.baseline_call_targets.front() = called; }));
+    EXPECT_TRUE(refuted([](package::Manifest& m) {
+        m.guarded = false;
+        m.call_targets.clear();
+        m.baseline_call_targets.clear();
+    }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sources, CallTargetsOfAPackage,
+                         testing::Values(Case{"called_by_address.c"}, Case{"called_by_address.c", "arm64"}),
                          [](const auto& one) { return one.param.name(); });
 
 class AllowedDataChange : public testing::Test {
