@@ -154,6 +154,75 @@ Result<void> Launch::until_loaded() {
     }
 }
 
+/// Whatever else happens in the process meanwhile goes its way.
+Result<void> Launch::until_returned(DWORD thread) {
+    constexpr DWORD kPatience = 10'000; // milliseconds
+    for (;;) {
+        DEBUG_EVENT event{};
+        if (!::WaitForDebugEvent(&event, kPatience))
+            return fail(Code::target_map_failed, fmt::format("a call did not end ({})", last_error()));
+        DWORD answer = DBG_CONTINUE;
+        switch (event.dwDebugEventCode) {
+        case LOAD_DLL_DEBUG_EVENT:
+            ::CloseHandle(event.u.LoadDll.hFile);
+            break;
+        case EXIT_PROCESS_DEBUG_EVENT:
+            ::ContinueDebugEvent(event.dwProcessId, event.dwThreadId, DBG_CONTINUE);
+            return fail(Code::target_gone, "it ended during a call");
+        case EXCEPTION_DEBUG_EVENT:
+            if (event.dwThreadId == thread && stands_at_mark(event)) {
+                pending_ = event;
+                return {};
+            }
+            answer = DBG_EXCEPTION_NOT_HANDLED;
+            break;
+        default:
+            break;
+        }
+        ::ContinueDebugEvent(event.dwProcessId, event.dwThreadId, answer);
+    }
+}
+
+Result<bool> Launch::call(Va function, const std::array<std::uint64_t, 3>& arguments) {
+    // What a function may use above its return address, and what leaf functions of the program may have below theirs.
+    constexpr std::uint64_t kBelow = 0x200;
+    const auto not_begun = [](std::string_view what) {
+        return fail(Code::unwind_not_registered, fmt::format("{} ({})", what, last_error()));
+    };
+    const Memory memory(process_.get());
+    const DWORD id = pending_->dwThreadId;
+    const Handle thread(::OpenThread(THREAD_GET_CONTEXT | THREAD_SET_CONTEXT, FALSE, id));
+    alignas(16) CONTEXT before{};
+    before.ContextFlags = CONTEXT_FULL;
+    if (!thread || !::GetThreadContext(thread.get(), &before))
+        return not_begun("the registers of its first thread cannot be read");
+    // It returns to where it stands, which is marked for as long.
+    const Va at{before.Rip};
+    const Va sp{((before.Rsp - kBelow) & ~std::uint64_t{15}) - 8};
+    if (!memory.write(sp, {reinterpret_cast<const std::uint8_t*>(&at.value), sizeof at.value}) || !mark_at(at))
+        return not_begun("nothing can be written to its first thread's stack and code");
+    alignas(16) CONTEXT during = before;
+    during.Rip = function.value;
+    during.Rsp = sp.value;
+    during.Rcx = arguments[0];
+    during.Rdx = arguments[1];
+    during.R8 = arguments[2];
+    if (!::SetThreadContext(thread.get(), &during)) {
+        unmark_all();
+        return not_begun("the registers of its first thread cannot be set");
+    }
+    if (!::ContinueDebugEvent(pending_->dwProcessId, id, DBG_CONTINUE))
+        return fail(Code::target_map_failed, fmt::format("a call cannot be made ({})", last_error()));
+    pending_.reset();
+    SUTURE_CHECK(until_returned(id));
+    during.ContextFlags = CONTEXT_FULL;
+    const bool known = ::GetThreadContext(thread.get(), &during) != 0;
+    const bool restored = unmark_all() && ::SetThreadContext(thread.get(), &before) != 0;
+    if (!known || !restored)
+        return fail(Code::target_map_failed, fmt::format("a call left its thread elsewhere ({})", last_error()));
+    return (during.Rax & 0xff) != 0;
+}
+
 Result<void> Launch::let_go() {
     if (!::ContinueDebugEvent(pending_->dwProcessId, pending_->dwThreadId, DBG_CONTINUE) ||
         !::DebugActiveProcessStop(pending_->dwProcessId))

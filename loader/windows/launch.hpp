@@ -4,6 +4,7 @@
 #include "engine/target/target.hpp"
 #include "loader/windows/handle.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -24,6 +25,11 @@ class Launch {
     std::uint64_t pid() const { return ::GetProcessId(process_.get()); }
     /// Lets it run until its modules are loaded. Errors: target_gone (it has ended), target_stop_failed.
     Result<void> until_loaded();
+    /// Has the thread that was about to begin the program call a function, after until_loaded(): it stands where the
+    /// system calls code of the program, in nobody's way but the loader's. What the function gives, a BOOLEAN. Errors:
+    /// unwind_not_registered (the call was not begun); target_map_failed and target_gone, after which let_go() must not
+    /// be called.
+    Result<bool> call(Va function, const std::array<std::uint64_t, 3>& arguments);
     /// Lets it run on, no more followed. Error: target_stop_failed.
     Result<void> let_go();
     /// Has it end with `exit_code`: nothing of the program will have run.
@@ -37,6 +43,7 @@ class Launch {
     bool mark_at(Va at);
     bool unmark_all();
     bool stands_at_mark(const DEBUG_EVENT& event);
+    Result<void> until_returned(DWORD thread);
 
     Handle process_;
     Va program_;

@@ -45,8 +45,9 @@ class WindowsStop final : public target::Stop {
 
 class Process final : public target::Target {
   public:
-    Process(Handle process, Va peb, std::uint64_t pid, bool held)
-        : process_(std::move(process)), memory_(process_.get()), peb_(peb), pid_(pid), held_(held) {}
+    /// `call`: empty where threads that are made run.
+    Process(Handle process, Va peb, std::uint64_t pid, CallInProcess call)
+        : process_(std::move(process)), memory_(process_.get()), peb_(peb), pid_(pid), call_(std::move(call)) {}
 
     std::uint64_t pid() const override { return pid_; }
     Machine machine() const override { return Machine::x64; }
@@ -61,7 +62,7 @@ class Process final : public target::Target {
     using Target::replace;
     Result<void> replace(target::Staged& staged) override;
     Result<void> unmap(std::span<const VaRange> ranges) override;
-    bool registers_unwind() const override { return !held_; }
+    bool registers_unwind() const override { return true; }
     Result<void> register_unwind(const target::UnwindTable& table) override;
     Result<void> unregister_unwind(Va table) override;
     Result<void> allow_calls(std::span<const Va> targets) override { return guard().allow(targets); }
@@ -84,7 +85,7 @@ class Process final : public target::Target {
     Memory memory_;
     Va peb_;
     std::uint64_t pid_;
-    bool held_; ///< new threads do not run
+    CallInProcess call_;
     std::optional<Watchdog> watchdog_;
     std::optional<CallGuard> guard_;
     WindowsStop* stop_ = nullptr;
@@ -264,14 +265,15 @@ Result<bool> Process::call(std::string_view function, Va beside, const std::arra
     const auto found = std::ranges::find(*exports, function, &pe::Export::name);
     if (found == exports->end() || !found->forwarder.empty())
         return fail(Code::unwind_not_registered, fmt::format("ntdll.dll has no {}", function));
-    auto result = call_remotely(memory_, *undone, beside, ntdll->range.begin + found->rva.value, arguments);
+    const Va at = ntdll->range.begin + found->rva.value;
+    auto result = call_ ? call_(at, arguments) : call_remotely(memory_, *undone, beside, at, arguments);
     if (!result)
         SUTURE_CHECK(check_alive());
     return result;
 }
 
 Result<void> Process::register_unwind(const target::UnwindTable& table) {
-    if (stop_ || held_)
+    if (stop_)
         return Target::register_unwind(table);
     SUTURE_TRY(const bool known,
                call("RtlAddFunctionTable", table.at, {table.at.value, table.count, table.base.value}));
@@ -279,7 +281,7 @@ Result<void> Process::register_unwind(const target::UnwindTable& table) {
 }
 
 Result<void> Process::unregister_unwind(Va table) {
-    if (stop_ || held_)
+    if (stop_)
         return Target::unregister_unwind(table);
     SUTURE_CHECK(call("RtlDeleteFunctionTable", table, {table.value}));
     return {};
@@ -354,7 +356,7 @@ Result<void> check_image(const Memory& memory, Va peb, std::uint64_t pid) {
     return {};
 }
 
-Result<std::unique_ptr<target::Target>> open(std::uint64_t pid, bool held) {
+Result<std::unique_ptr<target::Target>> open(std::uint64_t pid, CallInProcess call) {
     constexpr DWORD kAccess = PROCESS_QUERY_INFORMATION | PROCESS_VM_READ | PROCESS_VM_WRITE | PROCESS_VM_OPERATION |
                               PROCESS_CREATE_THREAD | PROCESS_SUSPEND_RESUME | SYNCHRONIZE;
     if (pid == 0 || pid > UINT32_MAX)
@@ -368,17 +370,17 @@ Result<std::unique_ptr<target::Target>> open(std::uint64_t pid, bool held) {
         return fail(Code::target_gone, fmt::format("process {} has ended", pid));
     SUTURE_TRY(const Va peb, find_peb(process.get(), pid));
     SUTURE_CHECK(check_image(Memory(process.get()), peb, pid));
-    return std::make_unique<Process>(std::move(process), peb, pid, held);
+    return std::make_unique<Process>(std::move(process), peb, pid, std::move(call));
 }
 
 } // namespace
 
 Result<std::unique_ptr<target::Target>> open_process(std::uint64_t pid) {
-    return open(pid, false);
+    return open(pid, {});
 }
 
-Result<std::unique_ptr<target::Target>> open_held_process(std::uint64_t pid) {
-    return open(pid, true);
+Result<std::unique_ptr<target::Target>> open_held_process(std::uint64_t pid, CallInProcess call) {
+    return open(pid, std::move(call));
 }
 
 ProcessList list_processes() {

@@ -22,7 +22,8 @@ void add_call_targets(const program::Program& baseline, const program::Program& 
             manifest.call_targets.push_back(layout.functions.at(function.updated->range.begin));
         for (std::size_t i = 0; i < function.destinations.size(); ++i) {
             const program::Reference& reference = function.updated->references[i];
-            if (reference.use != program::Use::call && reference.use != program::Use::jump)
+            if (reference.use != program::Use::call && reference.use != program::Use::jump &&
+                reference.kind != program::ReferenceKind::arm64_page21) // half an address
                 take_address(reference.target, function.destinations[i]);
         }
     }

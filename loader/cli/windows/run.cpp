@@ -73,7 +73,10 @@ class Starter {
   private:
     Result<patch::Report> patch(loader::Launch& launch) {
         SUTURE_CHECK(launch.until_loaded());
-        SUTURE_TRY(const auto target, loader::open_held_process(launch.pid()));
+        SUTURE_TRY(const auto target,
+                   loader::open_held_process(launch.pid(), [&](Va function, const auto& arguments) {
+                       return launch.call(function, arguments);
+                   }));
         SUTURE_TRY(const auto lock, loader::ProcessLock::take(launch.pid()));
         return patch::apply(*target, packages_, options_.patch);
     }

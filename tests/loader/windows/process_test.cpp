@@ -49,22 +49,24 @@ TEST_F(WindowsProcess, MapsCodeThatIsNotWritable) {
 }
 
 TEST_F(WindowsProcess, ReadsManyPlacesWhateverLiesBetweenThem) {
-    const std::array mappings{Mapping{{kFree, 0x1000}, Bytes(0x1000, 1), Protection::read},
-                              Mapping{{kFree + 0x3000, 0x1000}, Bytes(0x1000, 2), Protection::read},
-                              Mapping{{kFree + 0x20000, 0x1000}, Bytes(0x1000, 3), Protection::read}};
+    const std::array mappings{Mapping{{kFree, 0xf000}, Bytes(0xf000, 1), Protection::read},
+                              Mapping{{kFree + 0x10000, 0x1000}, Bytes(0x1000, 2), Protection::read},
+                              Mapping{{kFree + 0x40000, 0x1000}, Bytes(0x1000, 3), Protection::read}};
     ASSERT_TRUE(target->map(mappings));
-    Bytes between(1);
-    EXPECT_FALSE(memory.read(kFree + 0x1000, between)) << "nobody has access to what lies between two mappings";
-    Bytes far(8), first(16), inside(4), second(0x1000), none(8);
+    Bytes between(8);
+    ASSERT_FALSE(memory.read(kFree + 0xf000, between)) << "nothing is there";
+    Bytes distant(8), first(16), inside(4), second(0x1000);
     const std::vector<target::Reading> readings{
-        {kFree + 0x20ff8, far}, {kFree + 0x10, first}, {kFree + 0x18, inside}, {kFree + 0x3000, second}};
+        {kFree + 0x40ff8, distant}, {kFree + 0xeff0, first}, {kFree + 0xeff8, inside}, {kFree + 0x10000, second}};
     ASSERT_TRUE(target->read(readings));
-    EXPECT_EQ(far, Bytes(8, 3));
+    EXPECT_EQ(distant, Bytes(8, 3));
     EXPECT_EQ(first, Bytes(16, 1));
     EXPECT_EQ(inside, Bytes(4, 1));
     EXPECT_EQ(second, Bytes(0x1000, 2));
-    const std::vector<target::Reading> one_is_not_there{{kFree + 0x1000, none}, {kFree, inside}};
+    std::ranges::fill(inside, std::uint8_t{0});
+    const std::vector<target::Reading> one_is_not_there{{kFree + 0xf000, between}, {kFree, inside}};
     EXPECT_EQ(code_of(target->read(one_is_not_there)), "target-read-failed");
+    EXPECT_EQ(inside, Bytes(4, 1)) << "the others are read none the less";
     EXPECT_TRUE(target->read(std::span<const target::Reading>()));
 }
 
