@@ -25,6 +25,7 @@ struct Findings {
     std::map<isa::SiteKind, std::size_t> sites;
     std::vector<Refused> refused; ///< ascending
     std::size_t redirectable = 0;
+    std::size_t without_stop = 0; ///< of these
 };
 
 Findings examine(const Program& program, const isa::Isa& isa) {
@@ -43,6 +44,8 @@ Findings examine(const Program& program, const isa::Isa& isa) {
         if (site) {
             ++findings.sites[site->kind];
             ++findings.redirectable;
+            const auto entry = program.image().bytes_at(function.range.begin, site->original_size());
+            findings.without_stop += entry && isa.needs_no_stop(*site, *entry);
         } else {
             findings.refused.push_back({&function, std::string(text_of(site.error().code())), site.error().detail()});
         }
@@ -61,6 +64,8 @@ std::string text_of_findings(const Program& program, const Findings& findings, c
                           : "");
     for (const auto& [kind, count] : findings.sites)
         text += fmt::format("  {:<14} {:>8}\n", isa::name_of(kind), count);
+    if (findings.redirectable != 0)
+        text += fmt::format("  {} of them without a stop\n", findings.without_stop);
     if (!findings.refused.empty())
         text += fmt::format("  {:<14} {:>8}\n", output.styled(Output::Style::bad, fmt::format("{:<14}", "refused")),
                             findings.refused.size());
@@ -81,6 +86,7 @@ Json json_of_findings(const Program& program, const Findings& findings) {
     Json json = {{"machine", name_of(program.image().machine())},
                  {"functions", program.functions().size()},
                  {"redirectable", findings.redirectable},
+                 {"without_stop", findings.without_stop},
                  {"sites", Json::object()},
                  {"refused", Json::array()}};
     for (const auto& [kind, count] : findings.sites)

@@ -145,6 +145,9 @@ TEST(Check, CountsEveryFunctionOnce) {
             redirectable += count.get<std::size_t>();
         EXPECT_EQ(json["redirectable"], redirectable);
         EXPECT_EQ(json["functions"], redirectable + json["refused"].size());
+        const auto without_stop = json["without_stop"].get<std::size_t>();
+        EXPECT_EQ(without_stop == redirectable, variant == "clang-hotpatch");
+        EXPECT_GE(without_stop, json["sites"].value("x64-padded", 0uz) + json["sites"].value("x64-cave", 0uz));
         for (const auto& refused : json["refused"])
             EXPECT_TRUE(refused["rva"].is_number() && refused["name"].is_string() && refused["reason"].is_string());
     }
