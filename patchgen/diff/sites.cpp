@@ -42,7 +42,7 @@ class Chooser {
   private:
     Result<isa::Site> ask(const Function& function, bool with_neighbours) const {
         const Bytes code = match::code_of(program_, function);
-        const auto inner = program_.inner_targets(function);
+        const auto inner = not_to_be_displaced(function);
         isa::SiteQuestion question;
         question.entry = function.range.begin;
         question.size = function.range.size;
@@ -65,6 +65,17 @@ class Chooser {
         }
         question.caves = caves;
         return isa_.choose_site(question);
+    }
+
+    /// Offsets of what something refers to, and of what the loader adjusts.
+    std::vector<std::uint32_t> not_to_be_displaced(const Function& function) const {
+        auto offsets = program_.inner_targets(function);
+        const std::size_t targets = offsets.size();
+        for (std::uint32_t at = 1; at < std::min(function.range.size, isa::Isa::kEntryContext); ++at)
+            if (program_.relocated(function.range.begin + at))
+                offsets.push_back(at);
+        std::ranges::inplace_merge(offsets, offsets.begin() + static_cast<std::ptrdiff_t>(targets));
+        return offsets;
     }
 
     Result<isa::Site>& take(std::map<Rva, Result<isa::Site>>& sites, const Function& function, Result<isa::Site> site) {

@@ -116,6 +116,8 @@ class ProgramMaker {
     /// A list of initialisers in a section of its own, as MinGW has it.
     void initialisers(std::vector<std::string> to) { initialisers_ = std::move(to); }
     void exported(std::string name) { exports_.push_back(std::move(name)); }
+    /// The loader adjusts 8 bytes of code, so many behind the label.
+    void relocated(std::string label, std::uint32_t offset) { relocated_.emplace_back(std::move(label), offset); }
 
     std::unique_ptr<const MadeUpProgram> make() {
         auto program = std::make_unique<MadeUpProgram>();
@@ -154,6 +156,8 @@ class ProgramMaker {
                 put(writable ? data : rdata, field - (writable ? data_at : rdata_at), pe.image_base + at(to[i]).value);
                 program->relocations_.push_back({field, 8});
             }
+        for (const auto& [label, offset] : relocated_)
+            program->relocations_.push_back({at(label) + offset, 8});
         std::ranges::sort(program->relocations_);
         for (const std::string& name : exports_)
             program->exports_.push_back({name, static_cast<std::uint32_t>(program->exports_.size() + 1), at(name), {}});
@@ -289,6 +293,7 @@ class ProgramMaker {
     std::vector<std::pair<std::string, std::vector<std::string>>> tables_;
     std::vector<Import> imports_;
     std::vector<std::string> exports_;
+    std::vector<std::pair<std::string, std::uint32_t>> relocated_;
     std::vector<std::string> guarded_;
     std::vector<std::string> initialisers_;
     std::map<std::string, Rva> labels_;

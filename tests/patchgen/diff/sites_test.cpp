@@ -58,6 +58,23 @@ TEST(Sites, WhatASixthByteWouldNotHelpLeavesItWhereItIs) {
     EXPECT_EQ(wide->pad_size, 6u);
 }
 
+TEST(Sites, DoNotDisplaceWhatTheLoaderAdjusts) {
+    for (const bool relocated : {false, true}) {
+        ProgramMaker maker;
+        maker.starts_with_nop = true;
+        maker.function("padded", 1);
+        maker.fill = 0;
+        maker.function("bare", 2);
+        if (relocated) {
+            maker.relocated("padded", 3);
+            maker.relocated("bare", 3);
+        }
+        const auto [padded, bare] = sites_of(maker);
+        EXPECT_TRUE(padded) << "only its first instruction is displaced";
+        EXPECT_EQ(bare.has_value(), !relocated);
+    }
+}
+
 TEST(Sites, ATailTakesASixthByteWhereTheNextFunctionKeepsAPad) {
     for (const std::uint32_t fill : {4u, 10u, 11u, 16u}) {
         ProgramMaker maker;
