@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up, builds and runs the tests; those of suture.exe with --windows [--quick] (tests/windows/run.sh).
 #
-#   tests/run.sh          everything: unit tests, also under ASan and UBSan, scenarios, whole images, the long runs
+#   tests/run.sh          everything: unit tests, also under ASan and UBSan, scenarios, whole images, the long runs, and
+#                         what --arm64-vm does
 #   tests/run.sh --quick  the everyday tests: unit tests and one pass over the scenarios
 #   tests/run.sh --arm64-vm  builds for Arm64 as well: unit tests of the engine under qemu-user, packages made there and
 #                         here, and the scenarios in an Arm64 machine with Wine (tests/arm64-vm)
@@ -9,30 +10,57 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "${1:-}" != --windows ] || exec tests/windows/run.sh "${2:-}"
 
-quick= arm64=
+parts=all
 case "${1:-}" in
   '') ;;
-  --quick) quick=yes ;;
-  --arm64-vm) arm64=yes ;;
-  *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  --quick) parts=quick ;;
+  --arm64-vm) parts=arm64 ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 say() { printf '\n== %s\n' "$*"; }
 jobs=$(nproc)
 started=$SECONDS
-
-cmake/setup-debian.sh ${arm64:+--arm64}
-
-say "build"
 preset=default
 [ -z "${CI:-}" ] || preset=ci
-cmake --preset "$preset" >build.log 2>&1 || { cat build.log; exit 1; }
-sed -n '/-- Suture/,/-- Configuring/p' build.log | grep -v Configuring || :
-rm -f build.log
-if [ -n "$arm64" ]; then
-  cmake --build --preset "$preset" --target patchgen samples emulated_bench -- --quiet
-  unit=(engine_core_test engine_isa_test engine_package_test engine_patch_test)
+
+# beside NAME COMMAND...: begins what finish NAME waits for. What it writes comes out then, in one piece; its exit code
+# is that of finish. What still runs when this script ends is ended, with all that it started.
+declare -A beside=()
+logs=$(mktemp -d)
+end_all() {
+  for name in "${!beside[@]}"; do kill -- "-${beside[$name]}" 2>/dev/null || :; done
+  wait
+  rm -rf "$logs"
+}
+trap end_all EXIT
+trap 'exit 130' INT TERM
+beside() {
+  local name=$1
+  shift
+  setsid "$@" >"$logs/$name" 2>&1 </dev/null &
+  beside[$name]=$!
+}
+finish() {
+  local code=0
+  wait "${beside[$1]}" || code=$?
+  unset "beside[$1]"
+  cat "$logs/$1"
+  return "$code"
+}
+
+configure() { # PRESET [OPTION...]
+  cmake --preset "$@" >"$logs/configure" 2>&1 || { cat "$logs/configure"; exit 1; }
+  sed -n '/-- Suture/,/-- Configuring/p' "$logs/configure" | grep -v Configuring || :
+}
+tests() { ctest --preset "$preset" "$@" --output-on-failure; }
+
+build_arm64() {
+  say "build for Arm64"
   tests/arm64-vm/build.sh "${unit[@]}"
+}
+unit=(engine_core_test engine_isa_test engine_package_test engine_patch_test)
+emulated() {
   say "unit tests for Arm64, under qemu-user"
   for test in "${unit[@]}"; do
     qemu-aarch64 -L "$(cmake/arm64-root.sh build)" "build-arm64/bin/$test" --gtest_brief=1
@@ -41,25 +69,46 @@ if [ -n "$arm64" ]; then
   tests/arm64-vm/same_bytes.sh
   say "instructions of a call, operations of a commit"
   build/bin/emulated_bench
-  say "scenarios in an Arm64 machine"
-  tests/arm64-vm/run.sh
-  say "all tests passed in $((SECONDS - started)) s"
-  exit
-fi
-cmake --build --preset "$preset" -- --quiet
+}
 
-say "tests"
-# Scenarios start services, and the machine may be small: a test for each processor.
-if [ -n "$quick" ]; then
-  ctest --preset "$preset" -j "$jobs" -LE long --output-on-failure
+arm64=--arm64
+[ $parts != quick ] || arm64=
+cmake/setup-debian.sh $arm64
+
+# The first time, the machine's image takes minutes, most of them on one processor or on the network.
+[ $parts = quick ] || beside image tests/arm64-vm/machine.sh prepare
+
+say "build"
+configure "$preset"
+if [ $parts = arm64 ]; then
+  cmake --build --preset "$preset" --target patchgen samples emulated_bench -- --quiet
 else
-  ctest --preset "$preset" -j "$jobs" -LE long --output-on-failure
+  cmake --build --preset "$preset" -- --quiet
+  # Some of these tests measure how long things take: nothing else runs meanwhile.
+  [ $parts = quick ] || finish image
+  say "tests"
+  # Scenarios start services, and the machine may be small: a test for each processor.
+  tests -j "$jobs" -LE long
+fi
+if [ $parts = all ]; then
   say "long runs"
-  ctest --preset "$preset" -L long -V
-
+  tests -L long -V
+fi
+if [ $parts = arm64 ]; then finish image; fi
+if [ $parts != quick ]; then
+  build_arm64
+  # It has one processor; what is built and tested beside it leaves it that.
+  beside machine tests/arm64-vm/run.sh
+  emulated
+fi
+if [ $parts = all ]; then
   say "unit tests under ASan and UBSan"
-  cmake --preset asan ${CI:+-DSUTURE_WERROR=ON} >/dev/null
-  cmake --build --preset asan --target unit-tests -- --quiet
-  ctest --preset asan -j "$jobs" -L unit --output-on-failure
+  configure asan ${CI:+-DSUTURE_WERROR=ON}
+  nice -n 10 cmake --build --preset asan --target unit-tests -- --quiet
+  nice -n 10 ctest --preset asan -j "$jobs" -L unit --output-on-failure
+fi
+if [ $parts != quick ]; then
+  say "scenarios in an Arm64 machine"
+  finish machine
 fi
 say "all tests passed in $((SECONDS - started)) s"

@@ -87,9 +87,12 @@ make_image() { # FOLDER FILE
     $((size * 115 / 100 + 1048576))k >&2
 }
 
-run_in() { # IMAGE JOB OUT
-  local work code=0
+run_in() ( # IMAGE JOB OUT
+  code=0 machine=
   work=$(mktemp -d)
+  # A machine does not outlive whoever wanted it.
+  trap '[ -z "$machine" ] || kill "$machine" 2>/dev/null || :; rm -rf "$work"' EXIT
+  trap 'exit 143' HUP INT TERM
   tar -cf "$work/job.tar" --owner=0 --group=0 -C "$2" .
   truncate -s "${OUT_SIZE:-64}M" "$work/out.tar"
   : >"$work/output"
@@ -104,10 +107,11 @@ run_in() { # IMAGE JOB OUT
     -chardev "file,id=output,path=$work/output" -device virtserialport,chardev=output,name=output \
     -chardev "file,id=code,path=$work/code" -device virtserialport,chardev=code,name=code \
     </dev/null >"$work/qemu" 2>&1 &
-  local machine=$!
+  machine=$!
   # What the job writes comes out as it is written.
   tail -q -n +1 -f --pid="$machine" -s 0.2 "$work/output" 2>/dev/null || :
   wait "$machine" || code=$?
+  machine=
   if [ -n "$3" ]; then
     mkdir -p "$3"
     tar -xf "$work/out.tar" -C "$3" 2>/dev/null || :
@@ -118,9 +122,8 @@ run_in() { # IMAGE JOB OUT
     [ "$code" = 124 ] || code=125
     { echo "machine: no exit code; the last lines of the console:"; tail -n 20 "$work/console" "$work/qemu"; } >&2
   fi
-  rm -rf "$work"
-  return "$code"
-}
+  exit "$code"
+)
 
 case "${1:-}" in
 prepare) prepare ;;

@@ -9,7 +9,7 @@ for program in suture patchgen heartbeat-client target-tool loader_linux_test; d
   aarch64-linux-gnu-strip -o "$1/bin/$program" "$build/bin/$program"
 done
 cp -r "$build/samples" "$1"
-cp -r tests/scenarios "$1/tests"
+cp -r tests/scenarios tests/long "$1/tests"
 mkdir -p "$1/tests/support"
 cp tests/support/signing.sh "$1/tests/support"
 cp docs/refusals.md "$1/docs"
