@@ -19,7 +19,7 @@ packages=(
 for option in "$@"; do
   case $option in
   --arm64) packages+=(
-    g++-aarch64-linux-gnu binutils qemu-user qemu-system-arm mmdebstrap debian-archive-keyring e2fsprogs cpio
+    binutils qemu-user qemu-system-arm mmdebstrap debian-archive-keyring e2fsprogs cpio
   ) ;;
   # The source of Zydis is unpacked by cmake/windows-sources.sh, with dpkg-dev.
   --windows) packages+=(g++-mingw-w64-x86-64-posix googletest dpkg-dev) ;;

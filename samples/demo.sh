@@ -29,7 +29,7 @@ case "${1:-}" in
   job=$(mktemp -d)
   trap 'rm -rf "$job"' EXIT
   mkdir -p "$job/bin" "$job/story/samples"
-  for program in "${programs[@]}"; do aarch64-linux-gnu-strip -o "$job/bin/$program" "build-arm64/bin/$program"; done
+  for program in "${programs[@]}"; do llvm-strip-19 -o "$job/bin/$program" "build-arm64/bin/$program"; done
   cp -r build-arm64/samples "$job"
   cp samples/demo.sh "$job/story/samples"
   printf '%s\n' '#!/bin/sh' "export NO_COLOR=${NO_COLOR-}" 'ln -s /root/wine-prefix wine-prefix' \

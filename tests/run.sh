@@ -55,60 +55,62 @@ configure() { # PRESET [OPTION...]
 }
 tests() { ctest --preset "$preset" "$@" --output-on-failure; }
 
-build_arm64() {
-  say "build for Arm64"
-  tests/arm64-vm/build.sh "${unit[@]}"
-}
 unit=(engine_core_test engine_isa_test engine_package_test engine_patch_test)
 emulated() {
   say "unit tests for Arm64, under qemu-user"
   for test in "${unit[@]}"; do
-    qemu-aarch64 -L "$(cmake/arm64-root.sh build)" "build-arm64/bin/$test" --gtest_brief=1
+    $gently qemu-aarch64 -L "$(cmake/arm64-root.sh build)" "build-arm64/bin/$test" --gtest_brief=1
   done
   say "packages made on both machines"
-  tests/arm64-vm/same_bytes.sh
+  $gently tests/arm64-vm/same_bytes.sh
   say "instructions of a call, operations of a commit"
   build/bin/emulated_bench
 }
 
-arm64=--arm64
-[ $parts != quick ] || arm64=
+arm64=--arm64 gently='nice -n 10'
+[ $parts != quick ] || arm64='' gently=''
 cmake/setup-debian.sh $arm64
 
-# The first time, the machine's image takes minutes, most of them on one processor or on the network.
-[ $parts = quick ] || beside image tests/arm64-vm/machine.sh prepare
+if [ $parts != quick ]; then
+  # The first time, the machine's image takes minutes, most of them on one processor or on the network.
+  beside image tests/arm64-vm/machine.sh prepare
+  say "build for Arm64"
+  tests/arm64-vm/build.sh "${unit[@]}"
+  finish image
+  # The machine has one processor, and needs it for minutes. What is built meanwhile leaves it that; what measures how
+  # long things take comes after it.
+  beside machine tests/arm64-vm/run.sh
+fi
 
 say "build"
-configure "$preset"
+case $parts in
+  all) configure "$preset" ${CI:+-DSUTURE_UNITY=tests} ;;
+  *) configure "$preset" ;;
+esac
 if [ $parts = arm64 ]; then
-  cmake --build --preset "$preset" --target patchgen samples emulated_bench -- --quiet
+  $gently cmake --build --preset "$preset" --target patchgen samples emulated_bench -- --quiet
 else
-  cmake --build --preset "$preset" -- --quiet
-  # Some of these tests measure how long things take: nothing else runs meanwhile.
-  [ $parts = quick ] || finish image
+  $gently cmake --build --preset "$preset" -- --quiet
+fi
+[ $parts = quick ] || emulated
+
+if [ $parts = all ]; then
+  say "unit tests under ASan and UBSan"
+  configure asan ${CI:+-DSUTURE_WERROR=ON}
+  $gently cmake --build --preset asan --target unit-tests -- --quiet
+  $gently ctest --preset asan -j "$jobs" -L unit --output-on-failure
+fi
+if [ $parts != quick ]; then
+  say "scenarios in an Arm64 machine"
+  finish machine
+fi
+if [ $parts != arm64 ]; then
   say "tests"
   # Scenarios start services, and the machine may be small: a test for each processor.
   tests -j "$jobs" -LE long
 fi
 if [ $parts = all ]; then
   say "long runs"
-  tests -L long -V
-fi
-if [ $parts = arm64 ]; then finish image; fi
-if [ $parts != quick ]; then
-  build_arm64
-  # It has one processor; what is built and tested beside it leaves it that.
-  beside machine tests/arm64-vm/run.sh
-  emulated
-fi
-if [ $parts = all ]; then
-  say "unit tests under ASan and UBSan"
-  configure asan ${CI:+-DSUTURE_WERROR=ON}
-  nice -n 10 cmake --build --preset asan --target unit-tests -- --quiet
-  nice -n 10 ctest --preset asan -j "$jobs" -L unit --output-on-failure
-fi
-if [ $parts != quick ]; then
-  say "scenarios in an Arm64 machine"
-  finish machine
+  tests -j "$jobs" -L long -V
 fi
 say "all tests passed in $((SECONDS - started)) s"

@@ -6,7 +6,7 @@ build=build-arm64
 rm -rf "$1"
 mkdir -p "$1"/{bin,docs,tests,programs}
 for program in suture patchgen heartbeat-client target-tool loader_linux_test; do
-  aarch64-linux-gnu-strip -o "$1/bin/$program" "$build/bin/$program"
+  llvm-strip-19 -o "$1/bin/$program" "$build/bin/$program"
 done
 cp -r "$build/samples" "$1"
 cp -r tests/scenarios tests/long "$1/tests"
