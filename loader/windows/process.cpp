@@ -5,6 +5,7 @@
 #include "loader/windows/call_targets.hpp"
 #include "loader/windows/memory.hpp"
 #include "loader/windows/remote_call.hpp"
+#include "loader/windows/shadow_stacks.hpp"
 #include "loader/windows/suspension.hpp"
 #include "loader/windows/views.hpp"
 #include "loader/windows/watchdog.hpp"
@@ -368,6 +369,10 @@ Result<std::unique_ptr<target::Target>> open(std::uint64_t pid, CallInProcess ca
         return fail(Code::target_gone, fmt::format("there is no process {}", pid));
     if (::WaitForSingleObject(process.get(), 0) == WAIT_OBJECT_0)
         return fail(Code::target_gone, fmt::format("process {} has ended", pid));
+    if (has_shadow_stacks(process.get(), GuardFunctions::of_system()))
+        return fail(
+            Code::target_inaccessible,
+            fmt::format("process {} has shadow stacks (CET), which continuations of displaced calls break", pid));
     SUTURE_TRY(const Va peb, find_peb(process.get(), pid));
     SUTURE_CHECK(check_image(Memory(process.get()), peb, pid));
     return std::make_unique<Process>(std::move(process), peb, pid, std::move(call));

@@ -82,8 +82,8 @@ class FatedTarget final : public target::Target {
     std::uint64_t page_size() const override { return target_->page_size(); }
     Result<std::vector<target::Module>> modules() override { return target_->modules(); }
     Result<std::vector<target::Region>> regions() override { return target_->regions(); }
-    using Target::read;
     Result<void> read(Va at, std::span<std::uint8_t> into) override { return target_->read(at, into); }
+    Result<void> read(std::span<const target::Reading> readings) override { return target_->read(readings); }
     Result<void> map(std::span<const target::Mapping> mappings) override {
         return fate_.around([&] { return target_->map(mappings); });
     }
@@ -103,6 +103,9 @@ class FatedTarget final : public target::Target {
     }
     Result<void> unregister_unwind(Va table) override {
         return fate_.around([&] { return target_->unregister_unwind(table); });
+    }
+    Result<void> allow_calls(std::span<const Va> targets) override {
+        return fate_.around([&] { return target_->allow_calls(targets); });
     }
     Result<void> leave() override {
         return fate_.around([&] { return target_->leave(); });

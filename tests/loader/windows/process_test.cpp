@@ -1,5 +1,6 @@
 #include "loader/host/process.hpp"
 #include "loader/windows/memory.hpp"
+#include "loader/windows/shadow_stacks.hpp"
 #include "tests/loader/windows/other_process.hpp"
 
 #include <gtest/gtest.h>
@@ -103,6 +104,26 @@ TEST_F(WindowsProcess, OneThatHasEndedIsGone) {
     EXPECT_EQ(code_of(target->stop()), "target-gone");
     EXPECT_EQ(code_of(target->register_unwind({kFree, kFree, 1})), "target-gone");
     EXPECT_EQ(code_of(open_process(other.pid())), "target-gone");
+}
+
+BOOL WINAPI with_shadow_stacks(HANDLE, PROCESS_MITIGATION_POLICY policy, void* into, SIZE_T size) {
+    constexpr int kUserShadowStack = 15;
+    if (policy != kUserShadowStack || size != sizeof(DWORD))
+        return FALSE;
+    *static_cast<DWORD*>(into) = 1;
+    return TRUE;
+}
+BOOL WINAPI with_audited_ones(HANDLE, PROCESS_MITIGATION_POLICY, void* into, SIZE_T) {
+    *static_cast<DWORD*>(into) = 2; // AuditUserShadowStack
+    return TRUE;
+}
+
+TEST(ShadowStacks, AreSeenWhereTheProcessHasThem) {
+    const HANDLE self = ::GetCurrentProcess();
+    EXPECT_TRUE(has_shadow_stacks(self, {&with_shadow_stacks, nullptr}));
+    EXPECT_FALSE(has_shadow_stacks(self, {&with_audited_ones, nullptr}));
+    EXPECT_FALSE(has_shadow_stacks(self, {}));
+    EXPECT_FALSE(has_shadow_stacks(self, GuardFunctions::of_system())) << "tests are built without them";
 }
 
 TEST(WindowsUnwind, IsKnownToTheProcessUntilItIsForgotten) {
