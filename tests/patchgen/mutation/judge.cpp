@@ -7,21 +7,23 @@ namespace suture::test {
 
 namespace {
 
-/// What a change set says, by place. A mutant's addresses are those of the baseline.
+/// What a change set says, by place. A mutant's addresses are those of the original.
 struct Report {
-    std::set<Rva> functions;   ///< entries of baseline functions that are reported
+    std::set<Rva> functions;   ///< entries of the original's functions that are reported
     std::vector<Rva> refusals; ///< where
 };
 
-Report report_of(const program::Program& baseline, const diff::ChangeSet& changes) {
+Report report_of(const program::Program& original, const diff::ChangeSet& changes, Places places) {
     Report report;
     for (const diff::Change& change : changes.changes)
-        if (change.baseline_rva)
-            report.functions.insert(*change.baseline_rva);
+        if (const auto rva = places == Places::of_both ? change.baseline_rva : change.updated_rva)
+            report.functions.insert(*rva);
+    if (places == Places::of_updated)
+        return report;
     for (const Error& refusal : changes.refusals)
         if (refusal.place().rva) {
             report.refusals.push_back(*refusal.place().rva);
-            if (const auto* function = baseline.function_at(*refusal.place().rva))
+            if (const auto* function = original.function_at(*refusal.place().rva))
                 report.functions.insert(function->range.begin);
         }
     return report;
@@ -119,15 +121,16 @@ std::string_view name_of(Verdict verdict) {
 }
 
 Verdict judge(const RawImage& image, const Leads& leads, const Leads& known, const Mutant& mutant,
-              const program::Program& baseline, const program::Program& updated, const diff::ChangeSet& changes) {
-    const Report report = report_of(baseline, changes);
-    const auto* changed = mutant.of_code ? baseline.function_at(mutant.at) : nullptr;
+              const program::Program& original, const program::Program& updated, const diff::ChangeSet& changes,
+              Places places) {
+    const Report report = report_of(original, changes, places);
+    const auto* changed = mutant.of_code ? original.function_at(mutant.at) : nullptr;
     const Uses uses = !mutant.of_code ? leads.of(mutant.place()) : changed ? leads.of(changed->range.begin) : Uses();
     if (changes.no_change())
-        return is_unused(image, known, mutant, baseline) ? Verdict::unused : Verdict::missed;
+        return is_unused(image, known, mutant, original) ? Verdict::unused : Verdict::missed;
     std::set<Rva> wanted;
     for (const Rva user : mutant.users) {
-        const auto function = function_with(image, baseline, user);
+        const auto function = function_with(image, original, user);
         if (function)
             wanted.insert(*function);
         else if (!mutant.any_user)
@@ -138,12 +141,16 @@ Verdict judge(const RawImage& image, const Leads& leads, const Leads& known, con
                         : !wanted.empty() && std::ranges::all_of(wanted, reported)) {
         if (report.functions == wanted)
             return Verdict::exact;
+        // Without symbols, a function that changed may take others with it that lose what they were known by.
         const bool reasonable =
-            !mutant.of_code || !changes.refusals.empty() || std::ranges::all_of(report.functions, [&](Rva function) {
-                return wanted.contains(function) || goes_along(image, baseline, function, report.functions);
+            places == Places::of_updated || !mutant.of_code || !changes.refusals.empty() ||
+            std::ranges::all_of(report.functions, [&](Rva function) {
+                return wanted.contains(function) || goes_along(image, original, function, report.functions);
             });
         return reasonable ? Verdict::wider : Verdict::elsewhere;
     }
+    if (places == Places::of_updated && !changes.refusals.empty())
+        return Verdict::refused;
     if (names_the_place(image, uses, mutant, updated, report))
         return Verdict::refused;
     // A package would be made that leaves a function out.
@@ -151,10 +158,11 @@ Verdict judge(const RawImage& image, const Leads& leads, const Leads& known, con
         return changes.refusals.empty() ? Verdict::missed : Verdict::elsewhere;
     // Data that no instruction is seen to access: whoever gets to it by way of pointers.
     const auto is_reported = [&](Rva user) {
-        const auto function = function_with(image, baseline, user);
+        const auto function = function_with(image, original, user);
         return function && reported(*function);
     };
-    return std::ranges::any_of(uses.all, is_reported) ? Verdict::wider : Verdict::elsewhere;
+    return places == Places::of_updated || std::ranges::any_of(uses.all, is_reported) ? Verdict::wider
+                                                                                      : Verdict::elsewhere;
 }
 
 } // namespace suture::test

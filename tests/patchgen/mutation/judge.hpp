@@ -20,9 +20,16 @@ constexpr std::size_t kVerdicts = static_cast<std::size_t>(Verdict::missed) + 1;
 
 std::string_view name_of(Verdict verdict);
 
-/// Holds what was reported against what is known of the mutant. `leads`: with the symbols that patchgen is given;
-/// `known`: with all that there are, which tell whether anything uses what changed.
+/// Which image the places of a report are taken from.
+enum class Places : std::uint8_t {
+    of_both,    ///< things lie in the updated image where they lie in the baseline
+    of_updated, ///< they do not: only whether the updated functions are reported counts, or anything is refused
+};
+
+/// Holds what was reported against what is known of the mutant of `original`. `leads`: with the symbols that patchgen
+/// is given; `known`: with all that there are, which tell whether anything uses what changed.
 Verdict judge(const RawImage& image, const Leads& leads, const Leads& known, const Mutant& mutant,
-              const program::Program& baseline, const program::Program& updated, const diff::ChangeSet& changes);
+              const program::Program& original, const program::Program& updated, const diff::ChangeSet& changes,
+              Places places);
 
 } // namespace suture::test

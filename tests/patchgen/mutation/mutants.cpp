@@ -14,9 +14,12 @@
 #include <iostream>
 #include <iterator>
 
-// mutants [--count N] [--at-least N] [--seed S] [--create-every N] [--no-symbols] [--kind NAME] [-v] IMAGE...
+// mutants [--count N] [--at-least N] [--seed S] [--create-every N] [--no-symbols] [--kind NAME] [-v]
+//         [--baseline FILE] IMAGE...
 // Changes one thing in a copy of each image, N times, and asks patchgen what changed. Ends with 1 if a change was
 // missed, or was reported as one of something else, or fewer than --at-least mutants could be made of all images.
+// With --baseline, mutants are compared with that image instead, in which the same things lie elsewhere. An image
+// that patchgen already tells from it is not taken. Refusals count wherever they say that the change is.
 //
 // What is never changed, and why:
 // - Fill between functions: nothing runs or reads it, and linkers choose it anew.
@@ -61,6 +64,7 @@ struct Arguments {
     bool symbols = true;
     bool verbose = false;
     std::optional<Kind> kind;
+    std::optional<std::string> baseline;
     std::vector<std::string> images;
 };
 
@@ -105,24 +109,23 @@ class Subject {
         if (!file)
             return std::nullopt;
         file_ = std::move(*file);
-        const auto pdb = std::filesystem::path(path_).replace_extension(".pdb").string();
-        if (arguments_.symbols)
-            symbols_ = read_file(pdb);
-        auto baseline = load(file_);
-        if (!baseline) {
-            fmt::print("{}: {}\n", path_, baseline.error().message());
+        auto original = load(path_, file_);
+        if (!original) {
+            fmt::print("{}: {}\n", path_, original.error().message());
             return std::nullopt;
         }
-        baseline_ = std::move(*baseline);
+        original_ = std::move(*original);
+        if (arguments_.baseline && !read_baseline(*arguments_.baseline))
+            return std::nullopt;
         std::vector<RvaRange> functions;
-        for (const program::Function& function : baseline_->functions())
+        for (const program::Function& function : original_->functions())
             functions.push_back(function.range);
         raw_ = RawImage::read(file_, functions);
         if (!raw_ || raw_->instructions().empty())
             return std::nullopt;
-        const auto named = program::parse({path_, file_, read_file(pdb), true});
-        leads_ = std::make_unique<const Leads>(*raw_, *baseline_);
-        known_ = std::make_unique<const Leads>(*raw_, named ? **named : *baseline_);
+        const auto named = program::parse({path_, file_, read_file(pdb_of(path_)), true});
+        leads_ = std::make_unique<const Leads>(*raw_, *original_);
+        known_ = std::make_unique<const Leads>(*raw_, named ? **named : *original_);
         Random random(arguments_.seed);
         for (std::size_t i = 0; i < arguments_.count;) {
             const auto mutant = pick(random);
@@ -135,9 +138,28 @@ class Subject {
     }
 
   private:
-    Result<std::unique_ptr<const program::Program>> load(Bytes file) const {
-        return program::parse({path_, std::move(file), symbols_, arguments_.symbols});
+    static std::string pdb_of(const std::string& path) {
+        return std::filesystem::path(path).replace_extension(".pdb").string();
     }
+
+    Result<std::unique_ptr<const program::Program>> load(const std::string& path, Bytes file) const {
+        return program::parse(
+            {path, std::move(file), arguments_.symbols ? read_file(pdb_of(path)) : std::nullopt, arguments_.symbols});
+    }
+
+    bool read_baseline(const std::string& path) {
+        auto file = read_file(path);
+        auto baseline = file ? load(path, std::move(*file)) : std::unexpected(Error(Code::file_unreadable, path));
+        if (!baseline) {
+            fmt::print("{}: {}\n", path, baseline.error().message());
+            return false;
+        }
+        baseline_ = std::move(*baseline);
+        return diff::compare(*baseline_, *original_).no_change();
+    }
+
+    /// What mutants are compared with.
+    const program::Program& baseline() const { return baseline_ ? *baseline_ : *original_; }
 
     /// A mutant of a kind that the image has places for; each kind is as likely as any other.
     std::optional<Mutant> pick(Random& random) {
@@ -157,7 +179,7 @@ class Subject {
         Bytes file = file_;
         const auto offset = raw_->image().file_offset(mutant.at);
         std::ranges::copy(mutant.bytes, file.begin() + static_cast<std::ptrdiff_t>(offset->value));
-        const auto updated = load(std::move(file));
+        const auto updated = load(path_, std::move(file));
         auto& row = tally_.counts[static_cast<std::size_t>(mutant.kind)];
         if (!updated) {
             ++row[static_cast<std::size_t>(Verdict::unreadable)];
@@ -165,15 +187,16 @@ class Subject {
                 fmt::print("{}\n  {}\n", described(mutant, Verdict::unreadable), updated.error().message());
             return;
         }
-        const auto changes = diff::compare(*baseline_, **updated);
-        Verdict verdict = judge(*raw_, *leads_, *known_, mutant, *baseline_, **updated, changes);
+        const auto changes = diff::compare(baseline(), **updated);
+        Verdict verdict = judge(*raw_, *leads_, *known_, mutant, *original_, **updated, changes,
+                                baseline_ ? Places::of_updated : Places::of_both);
         std::string proof;
         // What the comparison leaves out, the proof may still find.
         if ((create || verdict == Verdict::missed) && changes.refusals.empty() && !changes.no_change()) {
             proof = proof_of(**updated, changes);
             ++tally_.packages;
             if (proof.starts_with(text_of(Code::proof_failed)))
-                verdict = Verdict::elsewhere;
+                verdict = baseline_ ? Verdict::refused : Verdict::elsewhere;
         }
         ++row[static_cast<std::size_t>(verdict)];
         if (verdict < Verdict::elsewhere && !arguments_.verbose)
@@ -193,7 +216,7 @@ class Subject {
         const Uses uses = leads_->of(at);
         for (const RvaRange& way : uses.data)
             fmt::print("  by way of 0x{:x} to 0x{:x}\n", way.begin.value, way.end() - 1);
-        const auto list = baseline_->data();
+        const auto list = original_->data();
         auto next = std::ranges::upper_bound(list, at, {}, [](const auto& one) { return one.range.begin; });
         for (int i = 0; i < 2 && next != list.begin(); ++i) {
             --next;
@@ -206,13 +229,13 @@ class Subject {
 
     /// Empty, or why the package could not be made.
     std::string proof_of(const program::Program& updated, const diff::ChangeSet& changes) const {
-        const auto contents = emit::emit(*baseline_, updated, changes, {.id = "mutant", .sequence = 1, .module = {}});
+        const auto contents = emit::emit(baseline(), updated, changes, {.id = "mutant", .sequence = 1, .module = {}});
         if (!contents)
             return contents.error().message();
         const auto bytes = package::write_package(*contents);
         if (!bytes)
             return bytes.error().message();
-        const auto proof = prove::prove(*baseline_, updated, *bytes);
+        const auto proof = prove::prove(baseline(), updated, *bytes);
         return proof ? std::string() : proof.error().message();
     }
 
@@ -230,8 +253,8 @@ class Subject {
     const Arguments& arguments_;
     std::string path_;
     Bytes file_;
-    std::optional<Bytes> symbols_;
-    std::unique_ptr<const program::Program> baseline_;
+    std::unique_ptr<const program::Program> original_; ///< of which the mutants are
+    std::unique_ptr<const program::Program> baseline_; ///< where it is another
     std::unique_ptr<const RawImage> raw_;
     std::unique_ptr<const Leads> leads_;
     std::unique_ptr<const Leads> known_;
@@ -283,7 +306,9 @@ std::optional<Arguments> parse(std::vector<std::string> words) {
             if (!arguments.kind)
                 return std::nullopt;
             ++i;
-        } else if (words[i].starts_with("-"))
+        } else if (words[i] == "--baseline" && more)
+            arguments.baseline = words[++i];
+        else if (words[i].starts_with("-"))
             return std::nullopt;
         else
             arguments.images.push_back(words[i]);
@@ -297,8 +322,8 @@ int main(int count, char** words) {
     const auto arguments = parse({words + 1, words + count});
     if (!arguments) {
         std::cerr
-            << "mutants [--count N] [--at-least N] [--seed S] [--create-every N] [--no-symbols] [--kind NAME] [-v] "
-               "IMAGE...\n";
+            << "mutants [--count N] [--at-least N] [--seed S] [--create-every N] [--no-symbols] [--kind NAME] [-v]\n"
+               "        [--baseline FILE] IMAGE...\n";
         return 2;
     }
     fmt::print("seed {}\n", arguments->seed);
