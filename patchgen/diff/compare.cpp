@@ -1,9 +1,10 @@
 #include "patchgen/diff/change_set.hpp"
 #include "patchgen/diff/emission.hpp"
+#include "patchgen/diff/fronts.hpp"
 #include "patchgen/diff/function_diff.hpp"
 #include "patchgen/diff/image_checks.hpp"
-#include "patchgen/diff/sites.hpp"
 #include "patchgen/diff/member_shifts.hpp"
+#include "patchgen/diff/sites.hpp"
 #include "patchgen/diff/type_checks.hpp"
 #include "patchgen/program/counting.hpp"
 #include "patchgen/program/parallel.hpp"
@@ -42,6 +43,7 @@ class Comparison {
         }
         compare_pairs();
         compare_counted();
+        compare_fronts();
         spread_changes();
         count();
         result_.refusals = check_images(pairing_, contents_, changed_);
@@ -133,6 +135,19 @@ class Comparison {
                 continue;
             diff.why = fmt::format("other data at +0x{:x}: behind {}, which it counts from", reference.instruction,
                                    describe(pairing_.updated, reference.target));
+            changed_.insert(edge);
+        }
+    }
+
+    /// What lies in front of an address counts for code that subtracts from it.
+    void compare_fronts() {
+        std::vector<Edge> equal;
+        for (const auto& [edge, diff] : diffs_)
+            if (diff.equal())
+                equal.push_back(edge);
+        for (const auto& [edge, reference] : different_fronts(pairing_, contents_, equal)) {
+            diffs_.at(edge).why = fmt::format("other data at +0x{:x}: in front of {}, which it counts back from",
+                                              reference->instruction, describe(pairing_.updated, reference->target));
             changed_.insert(edge);
         }
     }

@@ -4,6 +4,7 @@
 #include "patchgen/diff/function_diff.hpp"
 #include "patchgen/match/sections.hpp"
 #include "patchgen/program/counting.hpp"
+#include "patchgen/program/reach_back.hpp"
 
 #include <fmt/format.h>
 
@@ -290,9 +291,85 @@ class Collector {
                 return ToData{table.at, reference.target - table.at};
         const std::uint32_t size =
             reference.use == Use::read || reference.use == Use::write ? reference.access_size : 0;
+        if (const std::uint32_t front = front_of(function, reference); front != 0)
+            return resolve_with_front(owner, reference, front);
         if (size == 0 && is_counted_from(function, reference))
             return resolve_read_only(owner, reference.target, pairing_.updated.at(reference.target), 0, true);
         return resolve(owner, reference.target, reference.use, size);
+    }
+
+    /// Bytes in front of what a reference leads to that the function gets to.
+    std::uint32_t front_of(const Function& function, const Reference& reference) {
+        const DataObject* before = takes_address(reference) ? new_.data_at(Rva{reference.target.value - 1}) : nullptr;
+        const pe::Section* section = before ? new_.image().section_at(before->range.begin) : nullptr;
+        if (!section || section->executable() || pairing_.updated.at(reference.target).kind == PlaceKind::metadata)
+            return 0;
+        const auto [known, fresh] = fronts_.try_emplace({function.range.begin, reference.offset}, 0);
+        if (fresh)
+            known->second =
+                program::bytes_in_front(new_, program::reach_back(new_, function, reference), reference.target);
+        return known->second;
+    }
+
+    /// An address that code counts back from: what lies in front must lie there too, and may be all that is meant.
+    Destination resolve_with_front(const Owner& owner, const Reference& reference, std::uint32_t size) {
+        const Rva target = reference.target;
+        const DataObject* first = new_.data_at(target - size);
+        const DataObject* last = new_.data_at(Rva{target.value - 1});
+        const Place behind = pairing_.updated.at(target);
+        const bool is_inside = behind.kind == PlaceKind::data && new_.data_at(target) == last;
+        if (!first || !last) {
+            refuse(owner, Code::reference_unresolved,
+                   fmt::format("nothing is known {} bytes in front of +0x{:x}", size, target.value));
+            return ToBaseline{};
+        }
+        if (last->writable && is_inside)
+            return resolve(owner, target, Use::address, 0);
+        if (last->writable) {
+            Destination front = resolve(owner, last->range.begin, Use::address, 0);
+            const std::uint32_t distance = target - last->range.begin;
+            if (auto* to = std::get_if<ToBaseline>(&front))
+                to->rva = to->rva + distance;
+            else if (auto* copied = std::get_if<ToData>(&front))
+                copied->offset += distance;
+            if (behind.kind == PlaceKind::data && resolve(owner, target, Use::address, 0) != front)
+                refuse(owner, Code::data_boundary_ambiguous,
+                       fmt::format("{} or the end of {}", describe_target(target), describe_target(last->range.begin)));
+            return front;
+        }
+        if (!copies_.contains(pairing_.updated.index_of(*last)))
+            for (const Rva baseline : baselines_of(target))
+                if (baseline.value >= size && contents_.same(baseline - size, target - size, size) &&
+                    (behind.kind != PlaceKind::data || contents_.same(baseline, target, 0)))
+                    return ToBaseline{baseline};
+        std::uint32_t end = pairing_.updated.index_of(*last);
+        if (behind.kind == PlaceKind::data && !new_.data()[behind.index].writable)
+            end = behind.index;
+        copy_with_unnamed_tail(end, false);
+        for (std::uint32_t i = pairing_.updated.index_of(*first); i < end; ++i) {
+            copy(i);
+            grown_ |= copies_.join_with_next(i);
+            check_copy(owner, {PlaceKind::data, i, 0}, 0);
+        }
+        const RvaRange region = copies_.region_of(end);
+        return ToData{region.begin, target - region.begin};
+    }
+
+    /// Where the baseline may have what lies at and in front of an address.
+    std::vector<Rva> baselines_of(Rva target) const {
+        std::vector<Rva> found;
+        for (const Rva at : {target, Rva{target.value - 1}}) {
+            const Place place = pairing_.updated.at(at);
+            if (place.kind != PlaceKind::data)
+                continue;
+            const std::uint32_t more = target - at;
+            const Counterpart& counterpart = pairing_.data.counterpart(place.index);
+            if (counterpart.kind == Counterpart::Kind::paired)
+                found.push_back(counterpart.baseline + place.offset + more);
+            for (const std::uint32_t candidate : pairing_.data.votes(place.index))
+                found.push_back(old_.data()[candidate].range.begin + place.offset + more);
+        }
+        return found;
     }
 
     bool is_counted_from(const Function& function, const Reference& reference) {
@@ -750,6 +827,7 @@ class Collector {
     std::map<Rva, EmittedData> data_;
     /// Whether code counts from what a reference leads to, by function and offset in it.
     std::map<std::pair<Rva, std::uint32_t>, bool> counted_;
+    std::map<std::pair<Rva, std::uint32_t>, std::uint32_t> fronts_; ///< see front_of(), likewise
     std::set<Rva> too_long_; ///< copied data whose end was not found; what an earlier pass found stays true
     std::optional<std::vector<Rva>> taken_; ///< what is led to by more than reading it, ascending
     bool grown_ = false;

@@ -56,6 +56,20 @@ bool may_count(std::size_t count, const WaysOf& ways, std::span<const std::uint3
     return false;
 }
 
+std::optional<std::vector<std::uint32_t>> offsets_of_cases(const Function& function) {
+    std::vector<std::uint32_t> cases;
+    for (const JumpTable& table : function.jump_tables) {
+        if (table.targets.size() > kMostSteps - cases.size())
+            return std::nullopt;
+        for (const Rva target : table.targets)
+            if (function.range.contains(target))
+                cases.push_back(target - function.range.begin);
+    }
+    std::ranges::sort(cases);
+    cases.erase(std::unique(cases.begin(), cases.end()), cases.end());
+    return cases;
+}
+
 bool counts_from(const Program& program, const Function& function, const Reference& reference, std::uint32_t size) {
     if (reference.use == Use::read && reference.access_size == 0)
         return true;
@@ -64,19 +78,12 @@ bool counts_from(const Program& program, const Function& function, const Referen
     const auto bytes = program.image().bytes_at(function.range.begin, function.range.size);
     if (!function.decoded || !bytes)
         return true;
-    std::vector<std::uint32_t> cases;
-    for (const JumpTable& table : function.jump_tables) {
-        if (table.targets.size() > kMostSteps - cases.size())
-            return true;
-        for (const Rva target : table.targets)
-            if (function.range.contains(target))
-                cases.push_back(target - function.range.begin);
-    }
-    std::ranges::sort(cases);
-    cases.erase(std::unique(cases.begin(), cases.end()), cases.end());
+    const auto cases = offsets_of_cases(function);
+    if (!cases)
+        return true;
     const Stretch stretch{.begin = function.range.begin, .bytes = *bytes, .image_base = program.image().image_base()};
     return machine_code(program.image().machine())
-        .counts_from(stretch, function.instructions.offsets(), cases, reference.instruction, size);
+        .counts_from(stretch, function.instructions.offsets(), *cases, reference.instruction, size);
 }
 
 } // namespace suture::program

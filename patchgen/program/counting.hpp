@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -42,6 +43,9 @@ bool may_count(std::size_t count, const WaysOf& ways, std::span<const std::uint3
 inline constexpr std::size_t kMostSteps = std::size_t{1} << 14;
 /// Places on the stack that one address is kept in.
 inline constexpr std::size_t kMostPlaces = 32;
+
+/// Where the function's own jump tables lead in it, ascending: offsets, or nothing where these are too many to follow.
+std::optional<std::vector<std::uint32_t>> offsets_of_cases(const Function& function);
 
 /// True if the function may get behind the first `size` bytes of what `reference`, one of its own, leads to, by adding
 /// to the address. What becomes of an address that is given to other functions is not seen.

@@ -60,6 +60,20 @@ class RegisterFollower {
     virtual RegisterFlow follow(const FlowHints& hints, Reach reach) = 0;
 };
 
+/// How far code gets in front of an address that it takes.
+struct ReachBack {
+    std::uint32_t bytes = 0; ///< in front of it, that are accessed or might be
+    bool is_open = false;    ///< perhaps further: in steps that nothing here counts
+
+    bool any() const { return bytes != 0 || is_open; }
+};
+
+/// A switch of a function that is followed: offsets in it.
+struct Cases {
+    std::vector<std::uint32_t> takers; ///< instructions that make the address of its table, or what entries count from
+    std::vector<std::uint32_t> labels; ///< where it leads
+};
+
 /// How code of one machine is read. Stateless: any thread may use it.
 class MachineCode {
   public:
@@ -104,6 +118,10 @@ class MachineCode {
     virtual bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> instructions,
                              std::span<const std::uint32_t> cases, std::uint32_t instruction,
                              std::uint32_t size) const = 0;
+    /// How far code of a decoded function gets in front of the address that the instructions at the offsets `takers`,
+    /// ascending, make.
+    virtual ReachBack reach_back(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                                 std::span<const Cases> cases, std::span<const std::uint32_t> takers) const = 0;
     /// By how much further the second of two instructions accesses memory, counted from a register that is not the
     /// stack's or the frame's; nothing where they differ in more, or not at all.
     virtual std::optional<std::int64_t> member_shift(ByteView before, ByteView after) const = 0;

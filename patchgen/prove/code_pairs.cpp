@@ -118,6 +118,7 @@ Result<void> Equivalence::take(const CodePair& pair, Compared& compared) {
     if (compared.error)
         return fail(std::move(*compared.error));
     used_fields_.insert(compared.used_fields.begin(), compared.used_fields.end());
+    fronts_.insert(fronts_.end(), compared.fronts.begin(), compared.fronts.end());
     Led led_to;
     for (const Compared::Meeting& meeting : compared.meetings) {
         if (!pair.function->jump_tables.empty() && !meeting.is_possible)
@@ -151,6 +152,8 @@ std::unexpected<Error> Equivalence::no_code(const Function& function, Place entr
 void Equivalence::meet(const Goal& goal, Compared& compared) const {
     const bool is_table = table_at(*goal.referrer, goal.updated) != nullptr;
     compared.meetings.push_back({goal, is_table, !is_table && may_be_an_end(goal), false});
+    if (!is_table && may_differ_in_front(goal))
+        compared.fronts.push_back(goal);
 }
 
 Result<void> Equivalence::compare_instructions(const Function& function, Place entry, ByteView updated_code,

@@ -63,16 +63,19 @@ void Equivalence::follow(const Goal& goal) {
     follow(goal, may_be_an_end(goal));
 }
 
-void Equivalence::follow(const Goal& goal, bool may_be_end) {
-    if (may_be_end)
-        return put_off_.push_back(goal);
-    // What is found of a goal does not depend on who has it, and holds whenever it is looked at again.
-    constexpr std::uint32_t kSizes = 1u << 24;
+/// What is found of a goal does not depend on who has it, and holds whenever it is looked at again.
+Key Equivalence::key_of(const Goal& goal) {
     const std::uint64_t form = std::uint64_t{goal.place.in_package} | std::uint64_t{goal.goes_on} << 1 |
                                std::uint64_t{static_cast<std::uint8_t>(goal.use)} << 2 |
                                std::uint64_t{goal.of_baseline} << 7 | std::uint64_t{goal.access_size} << 8;
-    if (goal.access_size >= kSizes || followed_.insert({std::uint64_t{goal.updated.value} << 32 | goal.place.rva.value,
-                                                        std::uint64_t{goal.different} << 32 | form}))
+    return {std::uint64_t{goal.updated.value} << 32 | goal.place.rva.value, std::uint64_t{goal.different} << 32 | form};
+}
+
+void Equivalence::follow(const Goal& goal, bool may_be_end) {
+    if (may_be_end)
+        return put_off_.push_back(goal);
+    constexpr std::uint32_t kSizes = 1u << 24;
+    if (goal.access_size >= kSizes || followed_.insert(key_of(goal)))
         goals_.push_back(goal);
     else
         ++counts_.references;
@@ -92,7 +95,11 @@ Result<void> Equivalence::run() {
 }
 
 Result<void> Equivalence::prove_ends() {
-    while (!put_off_.empty() || !behind_.empty()) {
+    while (!put_off_.empty() || !behind_.empty() || !fronts_.empty()) {
+        if (put_off_.empty() && behind_.empty()) {
+            SUTURE_CHECK(prove_fronts());
+            continue;
+        }
         const bool ends = !put_off_.empty();
         std::vector<Goal> goals;
         goals.swap(ends ? put_off_ : behind_);

@@ -115,6 +115,7 @@ class Equivalence {
         };
         std::vector<Meeting> meetings; ///< where its code leads to outside of it, in order
         std::vector<Rva> used_fields;
+        std::vector<Goal> fronts; ///< addresses that it takes in front of which something may differ
         std::optional<Error> error;
     };
     /// Compares the code that waits, and takes what was found in the order in which it came.
@@ -130,6 +131,12 @@ class Equivalence {
     void meet_possible(const program::Function& function, Place entry, ByteView code, std::uint32_t from,
                        Compared& compared) const;
     void meet(const Goal& goal, Compared& compared) const;
+    static Key key_of(const Goal& goal);
+    bool may_differ_in_front(const Goal& goal) const;
+    std::uint32_t near_front(const Goal& goal) const;
+    bool is_proved_in_front(const Goal& goal) const;
+    std::uint32_t bytes_in_front(const Goal& goal) const;
+    Result<void> prove_fronts();
     Result<void> compare_arm64_instructions(const program::Function& function, Place entry, ByteView updated_code,
                                             Entries& entries, Led& led_to, arm64::Registers& different);
     Result<void> compare_tables(const program::Function& function, Place entry, const Led& led_to,
@@ -168,6 +175,7 @@ class Equivalence {
     std::vector<CodePair> waiting_;
     KeySet followed_;
     std::vector<Goal> put_off_;
+    std::vector<Goal> fronts_; ///< what may be counted back from, to be looked at when everything else has been
     std::vector<Goal> behind_; ///< what may go on there, to be looked at when it is known what begins there
     /// Where the baseline's own references to an object of the updated image lead; nothing where they differ.
     std::map<Rva, std::optional<Place>> begins_;

@@ -25,6 +25,15 @@ class KeySet {
         return fresh;
     }
 
+    bool contains(Key key) const {
+        const std::size_t mask = slots_.size() - 1;
+        for (std::size_t at = slots_.empty() ? 0 : hash(key) & mask; !slots_.empty() && slots_[at] != Key{};
+             at = (at + 1) & mask)
+            if (slots_[at] == key)
+                return true;
+        return false;
+    }
+
   private:
     static constexpr std::size_t kFirstSlots = 1024;
 

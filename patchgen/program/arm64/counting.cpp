@@ -1,103 +1,27 @@
 #include "patchgen/program/arm64/counting.hpp"
 
-#include "patchgen/program/arm64/instruction.hpp"
-#include "patchgen/program/counting.hpp"
+#include "patchgen/program/arm64/followed_code.hpp"
+
+#include <limits>
 
 namespace suture::program::arm64 {
 
 namespace {
 
-constexpr std::uint8_t kFrame = 29;
-/// X0 and X1, where calls leave their results.
-constexpr std::uint32_t kResults = 1u << 0 | 1u << 1;
-
-constexpr std::uint32_t bits(std::uint32_t word, int high, int low) {
-    return word >> low & ((1u << (high - low + 1)) - 1);
-}
-
-constexpr std::uint32_t mask_of(std::uint32_t reg) {
-    return reg == kNone ? 0 : 1u << reg;
-}
-
-constexpr std::int64_t extended(std::uint32_t value, int width) {
-    const std::int64_t sign = std::int64_t{1} << (width - 1);
-    return (std::int64_t{value} ^ sign) - sign;
-}
-
-/// Where an instruction accesses memory: "Loads and stores" of the Arm Architecture Reference Manual for A-profile.
-struct Operand {
-    std::int64_t distance = 0; ///< from rn
-    std::uint32_t size = 1;    ///< bytes
-    bool by_register = false;  ///< another register is added
-    std::int64_t moves = 0;    ///< what rn is left with more
-    bool is_pair = false;
-    bool is_whole = false; ///< registers of 8 bytes go to the stack and come back
-};
-
-Operand operand_of(std::uint32_t word, const Instruction& made) {
-    Operand operand;
-    const bool simd = bits(word, 26, 26) != 0;
-    const std::uint32_t kind = bits(word, 29, 27);
-    if (kind == 5) {
-        const std::uint32_t opcode = bits(word, 31, 30);
-        const std::uint32_t each = simd ? 4u << opcode : opcode == 2 ? 8 : 4;
-        const std::int64_t value = extended(bits(word, 21, 15), 7) * each;
-        const std::uint32_t mode = bits(word, 24, 23);
-        operand = {.distance = mode == 1 ? 0 : value,
-                   .size = 2 * each,
-                   .moves = mode == 1 || mode == 3 ? value : 0,
-                   .is_pair = true,
-                   .is_whole = !simd && each == 8};
-    } else if (kind == 7) {
-        const std::uint32_t last = bits(word, 11, 10);
-        operand.size = made.access;
-        operand.is_whole = !simd && made.access == 8;
-        if (bits(word, 24, 24) != 0) {
-            operand.distance = made.value;
-        } else if (bits(word, 21, 21) == 0) {
-            const std::int64_t value = extended(bits(word, 20, 12), 9);
-            operand.distance = last == 1 ? 0 : value;
-            operand.moves = last == 1 || last == 3 ? value : 0;
-        } else {
-            operand.by_register = last == 2;
-            operand.is_whole = false;
-        }
-    } else {
-        operand.by_register = (made.written & mask_of(made.rn)) != 0;
-    }
-    return operand;
-}
-
 class Counter {
   public:
-    Counter(const Stretch& stretch, std::uint32_t size) : stretch_(stretch), size_(size) {}
-
-    std::uint32_t word_at(std::uint32_t index) const {
-        return stretch_.bytes.read<std::uint32_t>(std::size_t{index} * kWord).value_or(0);
-    }
-
-    std::size_t count() const { return stretch_.bytes.size() / kWord; }
-
-    Ways ways_from(std::uint32_t index) const {
-        const Instruction made = instruction_of(word_at(index));
-        Ways ways;
-        ways.goes_on = !ends_flow(made.operation) && made.operation != Operation::invalid;
-        ways.by_table = made.operation == Operation::jump_register;
-        const std::int64_t to = std::int64_t{index} + made.value / kWord;
-        if ((made.operation == Operation::branch || made.operation == Operation::conditional) && to >= 0 &&
-            to < static_cast<std::int64_t>(count()))
-            ways.jump = static_cast<std::uint32_t>(to);
-        return ways;
-    }
+    /// Less than `before` bytes in front of the address and `size` behind it are what lies there.
+    Counter(const FollowedCode& code, std::int64_t before, std::int64_t size)
+        : code_(code), before_(before), size_(size) {}
 
     bool step(std::uint32_t index, Holders& holders) const {
-        const std::uint32_t word = word_at(index);
+        const std::uint32_t word = code_.word_at(index);
         const Instruction made = instruction_of(word);
         return made.accesses ? access(word, made, holders) : compute(word, made, holders.registers);
     }
 
   private:
-    bool within(std::int64_t distance) const { return distance > -std::int64_t{size_} && distance < size_; }
+    bool within(std::int64_t distance) const { return distance > -before_ && distance < size_; }
 
     bool access(std::uint32_t word, const Instruction& made, Holders& holders) const {
         std::uint32_t& held = holders.registers;
@@ -106,7 +30,7 @@ class Counter {
         if (operand.by_register && (held & (base | mask_of(made.rm))) != 0)
             return true;
         if ((held & base) != 0 &&
-            (operand.distance < 0 || operand.distance + operand.size > size_ || !within(operand.moves)))
+            (operand.distance < 0 || operand.distance > size_ - operand.size || !within(operand.moves)))
             return true;
         const bool on_stack = operand.is_whole && (made.rn == kNone || made.rn == kFrame) && operand.moves == 0;
         const bool stores = (made.written & ~base) == 0;
@@ -152,28 +76,37 @@ class Counter {
         if ((made.reads & held) == 0 || made.written == 0 || bits(word, 31, 31) == 0 || (subtracts && rm != 0))
             return set(false);
         // Whatever else is made of the address may be anything.
-        return !by_number || !within(made.value) || set(true);
+        const std::int64_t number = std::int64_t{bits(word, 21, 10)} << (bits(word, 22, 22) != 0 ? 12 : 0);
+        return !by_number || !within(bits(word, 30, 30) != 0 ? -number : number) || set(true);
     }
 
-    const Stretch& stretch_;
+    const FollowedCode& code_;
+    std::int64_t before_;
     std::int64_t size_;
 };
+
+bool leaves(const FollowedCode& code, const Counter& counter, std::span<const std::uint32_t> cases,
+            std::uint32_t instruction) {
+    const std::uint32_t first = instruction / kWord;
+    const Instruction made = instruction_of(code.word_at(first));
+    if (made.accesses)
+        return false;
+    return may_count(
+        code.count(), [&](std::uint32_t index) { return code.ways_from(index); }, FollowedCode::indices_of(cases),
+        first, mask_of(made.rd), [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
+}
 
 } // namespace
 
 bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> cases, std::uint32_t instruction,
                  std::uint32_t size) {
-    const Counter counter(stretch, size);
-    const std::uint32_t first = instruction / kWord;
-    const Instruction made = instruction_of(counter.word_at(first));
-    if (made.accesses)
-        return false;
-    std::vector<std::uint32_t> labels;
-    for (const std::uint32_t offset : cases)
-        labels.push_back(offset / kWord);
-    return may_count(
-        counter.count(), [&](std::uint32_t index) { return counter.ways_from(index); }, labels, first, mask_of(made.rd),
-        [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
+    const FollowedCode code(stretch);
+    return leaves(code, Counter(code, size, size), cases, instruction);
+}
+
+bool may_count_back(const Stretch& stretch, std::span<const std::uint32_t> cases, std::uint32_t instruction) {
+    const FollowedCode code(stretch);
+    return leaves(code, Counter(code, 1, std::numeric_limits<std::int64_t>::max()), cases, instruction);
 }
 
 } // namespace suture::program::arm64

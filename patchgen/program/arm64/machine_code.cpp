@@ -2,6 +2,7 @@
 
 #include "patchgen/program/arm64/counting.hpp"
 #include "patchgen/program/arm64/decode.hpp"
+#include "patchgen/program/arm64/reach_back.hpp"
 #include "patchgen/program/arm64/register_flow.hpp"
 
 #include <algorithm>
@@ -127,6 +128,11 @@ class Code final : public MachineCode {
     bool counts_from(const Stretch& stretch, std::span<const std::uint32_t>, std::span<const std::uint32_t> cases,
                      std::uint32_t instruction, std::uint32_t size) const override {
         return arm64::counts_from(stretch, cases, instruction, size);
+    }
+
+    ReachBack reach_back(const Stretch& stretch, std::span<const std::uint32_t>, std::span<const Cases> cases,
+                         std::span<const std::uint32_t> takers) const override {
+        return arm64::reach_back(stretch, cases, takers);
     }
 
     std::optional<std::int64_t> member_shift(ByteView before, ByteView after) const override {

@@ -1,89 +1,22 @@
 #include "patchgen/program/x64/counting.hpp"
 
-#include "patchgen/program/counting.hpp"
-#include "patchgen/program/x64/zydis.hpp"
+#include "patchgen/program/x64/followed_code.hpp"
 
-#include <algorithm>
-#include <array>
+#include <limits>
 #include <ranges>
 
 namespace suture::program::x64 {
 
 namespace {
 
-using Operands = std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT>;
-
-constexpr std::uint8_t kStackPointer = 4;
-constexpr std::uint8_t kFramePointer = 5;
-/// RAX and RDX, where calls leave their results. Others keep what they hold where the caller knows that they do.
-constexpr std::uint32_t kResults = 1u << 0 | 1u << 2;
-
-struct Decoded {
-    ZydisDecodedInstruction instruction;
-    Operands operands;
-};
-
-/// Bit of the general register that holds `reg`; 0 if none does.
-std::uint32_t bit_of(ZydisRegister reg) {
-    const ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
-    return whole >= ZYDIS_REGISTER_RAX && whole <= ZYDIS_REGISTER_R15 ? 1u << (whole - ZYDIS_REGISTER_RAX) : 0;
-}
-
-std::uint32_t bit_of(const ZydisDecodedOperand& operand) {
-    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER ? bit_of(operand.reg.value) : 0;
-}
-
-bool is_memory(const ZydisDecodedOperand& operand) {
-    return operand.type == ZYDIS_OPERAND_TYPE_MEMORY;
-}
-
-bool reads(const ZydisDecodedOperand& operand) {
-    return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0;
-}
-
-bool writes(const ZydisDecodedOperand& operand) {
-    return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
-}
-
 class Counter {
   public:
-    Counter(const Stretch& stretch, std::span<const std::uint32_t> instructions, std::uint32_t size)
-        : stretch_(stretch), instructions_(instructions), size_(size) {}
-
-    std::optional<Decoded> decode(std::uint32_t index) const {
-        const auto bytes = stretch_.bytes.from(instructions_[index]);
-        std::optional<Decoded> decoded{std::in_place};
-        if (!bytes || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&shared_decoder(), bytes->data(), bytes->size(),
-                                                           &decoded->instruction, decoded->operands.data())))
-            decoded.reset();
-        return decoded;
-    }
-
-    std::optional<std::uint32_t> index_of(std::uint32_t offset) const {
-        const auto found = std::ranges::lower_bound(instructions_, offset);
-        return found != instructions_.end() && *found == offset
-                   ? std::optional(static_cast<std::uint32_t>(found - instructions_.begin()))
-                   : std::nullopt;
-    }
-
-    Ways ways_from(std::uint32_t index) const {
-        Ways ways;
-        const auto decoded = decode(index);
-        if (!decoded)
-            return ways;
-        const auto& instruction = decoded->instruction;
-        ways.goes_on = !is_terminator(instruction);
-        const bool is_call = instruction.mnemonic == ZYDIS_MNEMONIC_CALL;
-        if (instruction.raw.imm[0].is_relative && !is_call)
-            ways.jump = index_of(instructions_[index] + instruction.length +
-                                 static_cast<std::uint32_t>(instruction.raw.imm[0].value.s))
-                            .value_or(Ways::kNowhere);
-        ways.by_table = instruction.mnemonic == ZYDIS_MNEMONIC_JMP && !instruction.raw.imm[0].is_relative;
-        return ways;
-    }
+    /// Less than `before` bytes in front of the address and `size` behind it are what lies there.
+    Counter(const FollowedCode& code, std::int64_t before, std::int64_t size)
+        : code_(code), before_(before), size_(size) {}
 
     bool step(std::uint32_t index, Holders& holders) const {
-        const auto decoded = decode(index);
+        const auto decoded = code_.decode(index);
         if (!decoded || is_fill_instruction(decoded->instruction))
             return false;
         const auto& [instruction, operands] = *decoded;
@@ -94,7 +27,7 @@ class Counter {
     }
 
   private:
-    bool within(std::int64_t distance) const { return distance > -std::int64_t{size_} && distance < size_; }
+    bool within(std::int64_t distance) const { return distance > -before_ && distance < size_; }
 
     /// An operand whose place is the address with something added to it.
     bool counts_in(const ZydisDecodedOperand& operand, bool hidden, const Holders& holders) const {
@@ -109,17 +42,7 @@ class Counter {
         const std::int64_t distance = operand.mem.disp.value;
         const bool is_address = operand.mem.type == ZYDIS_MEMOP_TYPE_AGEN;
         return operand.mem.scale > 1 || distance < 0 || (is_address && !within(distance)) ||
-               (!is_address && distance + operand.size / 8 > size_);
-    }
-
-    /// The place on the stack that an operand is.
-    static std::optional<std::pair<std::uint8_t, std::int64_t>> stack_place(const ZydisDecodedOperand& operand) {
-        if (!is_memory(operand) || bit_of(operand.mem.index) != 0 || operand.size != 64)
-            return std::nullopt;
-        for (const std::uint8_t reg : {kStackPointer, kFramePointer})
-            if (bit_of(operand.mem.base) == 1u << reg)
-                return std::pair(reg, std::int64_t{operand.mem.disp.value});
-        return std::nullopt;
+               (!is_address && distance > size_ - operand.size / 8);
     }
 
     bool take(const ZydisDecodedInstruction& instruction, const Operands& operands, Holders& holders) const {
@@ -154,8 +77,9 @@ class Counter {
             }
             return false;
         case ZYDIS_MNEMONIC_INC:
-        case ZYDIS_MNEMONIC_DEC:
             return false;
+        case ZYDIS_MNEMONIC_DEC:
+            return (dst & held) != 0 && before_ <= 1;
         case ZYDIS_MNEMONIC_ADD:
         case ZYDIS_MNEMONIC_SUB:
             return sum(instruction, operands, holders);
@@ -194,21 +118,19 @@ class Counter {
             return false;
         }
         const bool by_number = operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-        return operands[0].size == 64 && !(by_number && within(operands[1].imm.value.s));
+        const std::int64_t number = by_number ? operands[1].imm.value.s : 0;
+        return operands[0].size == 64 && !(by_number && within(subtracts ? -number : number));
     }
 
-    const Stretch& stretch_;
-    std::span<const std::uint32_t> instructions_;
+    const FollowedCode& code_;
+    std::int64_t before_;
     std::int64_t size_;
 };
 
-} // namespace
-
-bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> instructions,
-                 std::span<const std::uint32_t> cases, std::uint32_t instruction, std::uint32_t size) {
-    const Counter counter(stretch, instructions, size);
-    const auto first = counter.index_of(instruction);
-    const auto decoded = first ? counter.decode(*first) : std::nullopt;
+bool leaves(const FollowedCode& code, const Counter& counter, std::span<const std::uint32_t> cases,
+            std::uint32_t instruction) {
+    const auto first = code.index_of(instruction);
+    const auto decoded = first ? code.decode(*first) : std::nullopt;
     if (!decoded)
         return true;
     const auto& operands = decoded->operands;
@@ -216,13 +138,23 @@ bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> instruct
     for (const auto& operand : operands | std::views::take(decoded->instruction.operand_count_visible))
         if (is_memory(operand) && (!is_address || bit_of(operand.mem.index) != 0))
             return bit_of(operand.mem.index) != 0;
-    std::vector<std::uint32_t> labels;
-    for (const std::uint32_t offset : cases)
-        if (const auto index = counter.index_of(offset))
-            labels.push_back(*index);
     return may_count(
-        instructions.size(), [&](std::uint32_t index) { return counter.ways_from(index); }, labels, *first,
+        code.count(), [&](std::uint32_t index) { return code.ways_from(index); }, code.indices_of(cases), *first,
         bit_of(operands[0]), [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
+}
+
+} // namespace
+
+bool counts_from(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                 std::span<const std::uint32_t> cases, std::uint32_t instruction, std::uint32_t size) {
+    const FollowedCode code(stretch, instructions);
+    return leaves(code, Counter(code, size, size), cases, instruction);
+}
+
+bool may_count_back(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                    std::span<const std::uint32_t> cases, std::uint32_t instruction) {
+    const FollowedCode code(stretch, instructions);
+    return leaves(code, Counter(code, 1, std::numeric_limits<std::int64_t>::max()), cases, instruction);
 }
 
 } // namespace suture::program::x64

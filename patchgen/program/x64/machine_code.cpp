@@ -2,6 +2,7 @@
 
 #include "patchgen/program/x64/counting.hpp"
 #include "patchgen/program/x64/operations.hpp"
+#include "patchgen/program/x64/reach_back.hpp"
 #include "patchgen/program/x64/register_flow.hpp"
 
 namespace suture::program::x64 {
@@ -65,6 +66,11 @@ class Code final : public MachineCode {
                      std::span<const std::uint32_t> cases, std::uint32_t instruction,
                      std::uint32_t size) const override {
         return x64::counts_from(stretch, instructions, cases, instruction, size);
+    }
+
+    ReachBack reach_back(const Stretch& stretch, std::span<const std::uint32_t> instructions,
+                         std::span<const Cases> cases, std::span<const std::uint32_t> takers) const override {
+        return x64::reach_back(stretch, instructions, cases, takers);
     }
 
     std::optional<std::int64_t> member_shift(ByteView before, ByteView after) const override {

@@ -73,9 +73,13 @@ Result<void> Equivalence::compare_arm64_instructions(const Function& function, P
                               meeting.place == entry + (meeting.updated - function.range.begin);
         const bool is_table = std::ranges::any_of(
             function.jump_tables, [&](const JumpTable& table) { return table.range().contains(meeting.updated); });
-        if (!is_label && !is_table)
-            follow({meeting.updated, meeting.place, meeting.use, meeting.access_size, &function, meeting.at,
-                    meeting.different, false, !entry.in_package});
+        if (is_label || is_table)
+            continue;
+        const Goal goal{meeting.updated, meeting.place,     meeting.use, meeting.access_size, &function,
+                        meeting.at,      meeting.different, false,       !entry.in_package};
+        follow(goal);
+        if (may_differ_in_front(goal))
+            fronts_.push_back(goal);
     }
     return {};
 }
