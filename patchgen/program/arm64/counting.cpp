@@ -26,8 +26,8 @@ class Counter {
     bool access(std::uint32_t word, const Instruction& made, Holders& holders) const {
         std::uint32_t& held = holders.registers;
         const Operand operand = operand_of(word, made);
-        const std::uint32_t base = mask_of(made.rn);
-        if (operand.by_register && (held & (base | mask_of(made.rm))) != 0)
+        const std::uint32_t base = bit_of(made.rn);
+        if (operand.by_register && (held & (base | bit_of(made.rm))) != 0)
             return true;
         if ((held & base) != 0 &&
             (operand.distance < 0 || operand.distance > size_ - operand.size || !within(operand.moves)))
@@ -36,7 +36,7 @@ class Counter {
         const bool stores = (made.written & ~base) == 0;
         held &= ~(made.written & ~base);
         for (std::uint32_t i = 0; on_stack && i < (operand.is_pair ? 2u : 1u); ++i) {
-            const std::uint32_t reg = mask_of(i == 0 ? bits(word, 4, 0) : bits(word, 14, 10));
+            const std::uint32_t reg = bit_of(i == 0 ? field_of(word, 4, 0) : field_of(word, 14, 10));
             const std::int64_t place = operand.distance + 8 * i;
             if (stores && (held & reg) != 0 && !holders.has(made.rn, place))
                 holders.on_stack.emplace_back(made.rn, place);
@@ -47,9 +47,9 @@ class Counter {
     }
 
     bool compute(std::uint32_t word, const Instruction& made, std::uint32_t& held) const {
-        const std::uint32_t rn = mask_of(made.rn) & held;
-        const std::uint32_t rm = mask_of(made.rm) & held;
-        const std::uint32_t rd = mask_of(made.rd);
+        const std::uint32_t rn = bit_of(made.rn) & held;
+        const std::uint32_t rm = bit_of(made.rm) & held;
+        const std::uint32_t rd = bit_of(made.rd);
         const auto set = [&](bool holds) {
             held = (held & ~made.written) | (holds ? rd : 0);
             return false;
@@ -71,13 +71,13 @@ class Counter {
         default:
             break;
         }
-        const bool by_number = bits(word, 28, 24) == 0x11;
-        const bool subtracts = bits(word, 28, 24) == 0x0b && bits(word, 30, 30) != 0;
-        if ((made.reads & held) == 0 || made.written == 0 || bits(word, 31, 31) == 0 || (subtracts && rm != 0))
+        const bool by_number = field_of(word, 28, 24) == 0x11;
+        const bool subtracts = field_of(word, 28, 24) == 0x0b && field_of(word, 30, 30) != 0;
+        if ((made.reads & held) == 0 || made.written == 0 || field_of(word, 31, 31) == 0 || (subtracts && rm != 0))
             return set(false);
         // Whatever else is made of the address may be anything.
-        const std::int64_t number = std::int64_t{bits(word, 21, 10)} << (bits(word, 22, 22) != 0 ? 12 : 0);
-        return !by_number || !within(bits(word, 30, 30) != 0 ? -number : number) || set(true);
+        const std::int64_t number = std::int64_t{field_of(word, 21, 10)} << (field_of(word, 22, 22) != 0 ? 12 : 0);
+        return !by_number || !within(field_of(word, 30, 30) != 0 ? -number : number) || set(true);
     }
 
     const FollowedCode& code_;
@@ -93,7 +93,7 @@ bool leaves(const FollowedCode& code, const Counter& counter, std::span<const st
         return false;
     return may_count(
         code.count(), [&](std::uint32_t index) { return code.ways_from(index); }, FollowedCode::indices_of(cases),
-        first, mask_of(made.rd), [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
+        first, bit_of(made.rd), [&](std::uint32_t index, Holders& holders) { return counter.step(index, holders); });
 }
 
 } // namespace

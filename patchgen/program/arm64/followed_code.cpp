@@ -13,26 +13,26 @@ constexpr std::int64_t extended(std::uint32_t value, int width) {
 
 Operand operand_of(std::uint32_t word, const Instruction& made) {
     Operand operand;
-    const bool simd = bits(word, 26, 26) != 0;
-    const std::uint32_t kind = bits(word, 29, 27);
+    const bool simd = field_of(word, 26, 26) != 0;
+    const std::uint32_t kind = field_of(word, 29, 27);
     if (kind == 5) {
-        const std::uint32_t opcode = bits(word, 31, 30);
+        const std::uint32_t opcode = field_of(word, 31, 30);
         const std::uint32_t each = simd ? 4u << opcode : opcode == 2 ? 8 : 4;
-        const std::int64_t value = extended(bits(word, 21, 15), 7) * each;
-        const std::uint32_t mode = bits(word, 24, 23);
+        const std::int64_t value = extended(field_of(word, 21, 15), 7) * each;
+        const std::uint32_t mode = field_of(word, 24, 23);
         operand = {.distance = mode == 1 ? 0 : value,
                    .size = 2 * each,
                    .moves = mode == 1 || mode == 3 ? value : 0,
                    .is_pair = true,
                    .is_whole = !simd && each == 8};
     } else if (kind == 7) {
-        const std::uint32_t last = bits(word, 11, 10);
+        const std::uint32_t last = field_of(word, 11, 10);
         operand.size = made.access;
         operand.is_whole = !simd && made.access == 8;
-        if (bits(word, 24, 24) != 0) {
+        if (field_of(word, 24, 24) != 0) {
             operand.distance = made.value;
-        } else if (bits(word, 21, 21) == 0) {
-            const std::int64_t value = extended(bits(word, 20, 12), 9);
+        } else if (field_of(word, 21, 21) == 0) {
+            const std::int64_t value = extended(field_of(word, 20, 12), 9);
             operand.distance = last == 1 ? 0 : value;
             operand.moves = last == 1 || last == 3 ? value : 0;
         } else {
@@ -40,7 +40,7 @@ Operand operand_of(std::uint32_t word, const Instruction& made) {
             operand.is_whole = false;
         }
     } else {
-        operand.by_register = (made.written & mask_of(made.rn)) != 0;
+        operand.by_register = (made.written & bit_of(made.rn)) != 0;
     }
     return operand;
 }

@@ -10,11 +10,11 @@ inline constexpr std::uint8_t kFrame = 29;
 /// X0 and X1, where calls leave their results.
 inline constexpr std::uint32_t kResults = 1u << 0 | 1u << 1;
 
-constexpr std::uint32_t bits(std::uint32_t word, int high, int low) {
+constexpr std::uint32_t field_of(std::uint32_t word, int high, int low) {
     return word >> low & ((1u << (high - low + 1)) - 1);
 }
 
-constexpr std::uint32_t mask_of(std::uint32_t reg) {
+constexpr std::uint32_t bit_of(std::uint32_t reg) {
     return reg == kNone ? 0 : 1u << reg;
 }
 

@@ -14,16 +14,16 @@ using Low = std::int32_t;
 
 /// Fields of "Data Processing" in the Arm Architecture Reference Manual for A-profile.
 bool is_sum_with_number(std::uint32_t word) {
-    return bits(word, 28, 23) == 0x22;
+    return field_of(word, 28, 23) == 0x22;
 }
 bool is_sum(std::uint32_t word) { // of registers, shifted or extended
-    return bits(word, 28, 24) == 0x0b;
+    return field_of(word, 28, 24) == 0x0b;
 }
 bool is_or_not(std::uint32_t word) { // of registers: ORN, which copies the inverse
-    return bits(word, 30, 24) == 0x2a && bits(word, 21, 21) != 0;
+    return field_of(word, 30, 24) == 0x2a && field_of(word, 21, 21) != 0;
 }
 bool subtracts(std::uint32_t word) {
-    return bits(word, 30, 30) != 0;
+    return field_of(word, 30, 30) != 0;
 }
 
 class Follower {
@@ -61,7 +61,7 @@ class Follower {
         for (std::uint8_t reg = 0; reg < kNone; ++reg)
             if ((made.written >> reg & 1) != 0)
                 now.of_switch[reg] = Lows::kAnySwitch;
-        if (made.rd == kNone || (made.written & mask_of(made.rd)) == 0)
+        if (made.rd == kNone || (made.written & bit_of(made.rd)) == 0)
             return;
         if (made.operation == Operation::copy)
             now.of_switch[made.rd] = before[made.rn];
@@ -82,7 +82,7 @@ class Follower {
         const std::uint8_t index = by_base ? made.rm : made.rn;
         if (now.address[base] == Lows::kOpen)
             return Lows::kNone;
-        const std::int64_t scale = bits(word, 12, 12) != 0 && by_base ? std::max<std::int64_t>(made.access, 1) : 1;
+        const std::int64_t scale = field_of(word, 12, 12) != 0 && by_base ? std::max<std::int64_t>(made.access, 1) : 1;
         return Lows::sum_of_lows(now.address[base], now.number[index], scale);
     }
 
@@ -93,7 +93,7 @@ class Follower {
                             : Lows::sum(made.rn != kNone ? now.address[made.rn] : Lows::kNone, operand.distance);
         if (low != Lows::kNone)
             trace.access(low);
-        const std::uint32_t base = mask_of(made.rn);
+        const std::uint32_t base = bit_of(made.rn);
         const bool on_stack = operand.is_whole && (made.rn == kNone || made.rn == kFrame) && operand.moves == 0;
         const bool stores = (made.written & ~base) == 0;
         const Low moved = made.rn != kNone ? Lows::sum(now.address[made.rn], operand.moves) : Lows::kNone;
@@ -101,7 +101,7 @@ class Follower {
         if (made.rn != kNone && (made.written & base) != 0)
             now.address[made.rn] = moved;
         for (std::uint32_t i = 0; on_stack && i < (operand.is_pair ? 2u : 1u); ++i) {
-            const std::uint32_t reg = i == 0 ? bits(word, 4, 0) : bits(word, 14, 10);
+            const std::uint32_t reg = i == 0 ? field_of(word, 4, 0) : field_of(word, 14, 10);
             const std::int64_t place = operand.distance + 8 * i;
             if (stores)
                 now.store(made.rn, place, now.address[reg]);
@@ -111,14 +111,14 @@ class Follower {
     }
 
     static void compute(std::uint32_t word, const Instruction& made, Lows& now, BackTrace& trace) {
-        const std::uint32_t rd = bits(word, 4, 0);
-        const std::uint32_t rn = bits(word, 9, 5);
-        const std::uint32_t rm = bits(word, 20, 16);
-        const bool whole = bits(word, 31, 31) != 0;
+        const std::uint32_t rd = field_of(word, 4, 0);
+        const std::uint32_t rn = field_of(word, 9, 5);
+        const std::uint32_t rm = field_of(word, 20, 16);
+        const bool whole = field_of(word, 31, 31) != 0;
         // What 32 bits leave in a register is not negative.
         const auto set = [&](Low address, Low number) {
             clear(made.written, now);
-            if ((made.written & mask_of(rd)) == 0)
+            if ((made.written & bit_of(rd)) == 0)
                 return;
             now.address[rd] = whole ? address : Lows::kNone;
             now.number[rd] = whole && number < 0 ? number : Lows::kNone;
@@ -142,21 +142,21 @@ class Follower {
             break;
         }
         if (is_sum_with_number(word)) {
-            const std::int64_t value = std::int64_t{bits(word, 21, 10)} << (bits(word, 22, 22) != 0 ? 12 : 0);
+            const std::int64_t value = std::int64_t{field_of(word, 21, 10)} << (field_of(word, 22, 22) != 0 ? 12 : 0);
             const std::int64_t by = subtracts(word) ? -value : value;
             return set(Lows::sum(now.address[rn], by), Lows::sum(now.number[rn], by));
         }
         if (is_sum(word))
             return subtracts(word) ? subtract(rn, rm, now, set) : add(word, rn, rm, now, set);
-        if (bits(word, 30, 23) == 0x25) { // MOVN
-            const std::int64_t value = std::int64_t{bits(word, 20, 5)} << 16 * bits(word, 22, 21);
+        if (field_of(word, 30, 23) == 0x25) { // MOVN
+            const std::int64_t value = std::int64_t{field_of(word, 20, 5)} << 16 * field_of(word, 22, 21);
             return set(Lows::kNone, Lows::sum(0, ~value));
         }
         if (is_or_not(word) && rn == kNone)
             return set(Lows::kNone, negated(now.number[rm]));
         // Shifted or multiplied.
-        set(Lows::kNone, rn != kNone && now.number[rn] != Lows::kNone && (made.reads & mask_of(rn)) != 0 ? Lows::kOpen
-                                                                                                         : Lows::kNone);
+        set(Lows::kNone,
+            rn != kNone && now.number[rn] != Lows::kNone && (made.reads & bit_of(rn)) != 0 ? Lows::kOpen : Lows::kNone);
     }
 
     static Low negated(Low number) {
@@ -165,8 +165,8 @@ class Follower {
 
     template <class Set>
     static void add(std::uint32_t word, std::uint32_t rn, std::uint32_t rm, const Lows& now, const Set& set) {
-        const std::int64_t scale = std::int64_t{1}
-                                   << (bits(word, 21, 21) != 0 ? bits(word, 12, 10) : bits(word, 15, 10) & 31);
+        const std::int64_t scale =
+            std::int64_t{1} << (field_of(word, 21, 21) != 0 ? field_of(word, 12, 10) : field_of(word, 15, 10) & 31);
         if (now.address[rn] != Lows::kNone)
             return set(Lows::sum_of_lows(now.address[rn], now.number[rm], scale), Lows::kNone);
         set(scale == 1 ? Lows::sum_of_lows(now.address[rm], now.number[rn], 1) : Lows::kNone, Lows::kNone);

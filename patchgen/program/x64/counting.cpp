@@ -45,7 +45,7 @@ class Counter {
                (!is_address && distance > size_ - operand.size / 8);
     }
 
-    bool take(const ZydisDecodedInstruction& instruction, const Operands& operands, Holders& holders) const {
+    bool take(const ZydisDecodedInstruction& instruction, const DecodedOperands& operands, Holders& holders) const {
         std::uint32_t& held = holders.registers;
         const std::uint32_t dst = bit_of(operands[0]);
         const std::uint32_t src = instruction.operand_count_visible > 1 ? bit_of(operands[1]) : 0;
@@ -107,7 +107,7 @@ class Counter {
         return false;
     }
 
-    bool sum(const ZydisDecodedInstruction& instruction, const Operands& operands, Holders& holders) const {
+    bool sum(const ZydisDecodedInstruction& instruction, const DecodedOperands& operands, Holders& holders) const {
         const std::uint32_t dst = bit_of(operands[0]);
         const std::uint32_t src = bit_of(operands[1]);
         const bool subtracts = instruction.mnemonic == ZYDIS_MNEMONIC_SUB;

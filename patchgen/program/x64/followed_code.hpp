@@ -10,7 +10,7 @@
 
 namespace suture::program::x64 {
 
-using Operands = std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT>;
+using DecodedOperands = std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT>;
 
 inline constexpr std::uint8_t kStackPointer = 4;
 inline constexpr std::uint8_t kFramePointer = 5;
@@ -19,7 +19,7 @@ inline constexpr std::uint32_t kResults = 1u << 0 | 1u << 2;
 
 struct Decoded {
     ZydisDecodedInstruction instruction;
-    Operands operands;
+    DecodedOperands operands;
 };
 
 /// Bit of the general register that holds `reg`; 0 if none does.

@@ -82,7 +82,8 @@ class Follower {
         return number == Lows::kNone || number == Lows::kOpen ? Lows::kOpen : Lows::kNone;
     }
 
-    void take(const ZydisDecodedInstruction& instruction, const Operands& operands, Lows& now, BackTrace& trace) const {
+    void take(const ZydisDecodedInstruction& instruction, const DecodedOperands& operands, Lows& now,
+              BackTrace& trace) const {
         const std::size_t dst = number_of(bit_of(operands[0]));
         const std::size_t src = number_of(instruction.operand_count_visible > 1 ? bit_of(operands[1]) : 0);
         const bool by_number =
@@ -174,7 +175,7 @@ class Follower {
     }
 
     /// A table, and what its entries are added to.
-    void of_switches(std::uint32_t index, const ZydisDecodedInstruction& instruction, const Operands& operands,
+    void of_switches(std::uint32_t index, const ZydisDecodedInstruction& instruction, const DecodedOperands& operands,
                      const std::array<std::uint16_t, Lows::kRegisters>& before, Lows& now) const {
         const std::size_t dst = number_of(bit_of(operands[0]));
         const std::size_t src = number_of(instruction.operand_count_visible > 1 ? bit_of(operands[1]) : 0);
