@@ -5,6 +5,7 @@
 #include "patchgen/cli/report/terminal.hpp"
 #include "patchgen/emit/emit.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 namespace suture::cli {
@@ -26,7 +27,13 @@ Result<Bytes> make_package(const LoadedPair& pair, const diff::ChangeSet& change
                emit::emit(*pair.baseline, *pair.updated, changes, {options.id, options.sequence, {}}));
     SUTURE_TRY(Bytes bytes, package::write_package(contents));
     progress.begin(Phase::prove, changes.no_change() ? "proving that nothing has changed" : "proving the package");
-    SUTURE_TRY(outcome.proof, prove::prove(*pair.baseline, *pair.updated, bytes, options.data_changes, changes.matches));
+    auto proof = prove::prove(*pair.baseline, *pair.updated, bytes, options.data_changes, changes.matches);
+    // Nothing has to be understood of two files that are one.
+    const bool same = changes.no_change() && std::ranges::equal(pair.baseline->file(), pair.updated->file());
+    if (proof)
+        outcome.proof = *proof;
+    else if (!same)
+        return fail(std::move(proof).error());
     return bytes;
 }
 

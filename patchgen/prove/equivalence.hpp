@@ -139,6 +139,7 @@ class Equivalence {
     Result<void> prove_fronts();
     Result<void> compare_arm64_instructions(const program::Function& function, Place entry, ByteView updated_code,
                                             Entries& entries, Led& led_to, arm64::Registers& different);
+    Result<void> follow_page(const program::Function& function, Rva page);
     Result<void> compare_tables(const program::Function& function, Place entry, const Led& led_to,
                                 arm64::Registers different);
     /// False if such a pair has been compared before.
@@ -182,6 +183,8 @@ class Equivalence {
     // Arm64, by entry:
     std::map<Rva, std::set<std::uint32_t>> labels_;    ///< offsets that pointers lead to
     std::map<Rva, std::set<std::uint32_t>> jumped_to_; ///< offsets that branches of other functions lead to
+    std::map<Rva, arm64::Callee> callees_; ///< those that were asked for
+    std::set<Rva> pages_;                  ///< that were followed as a whole
     std::map<std::tuple<Rva, Place>, Entries> code_pairs_;
     KeySet data_pairs_;
     std::map<Rva, std::pair<Place, std::uint32_t>> objects_;  ///< where objects of the updated image are, with size

@@ -71,6 +71,9 @@ Result<Comparison> run(const Subject& subject, const Words& theirs) {
                     patched,
                     updated_word,
                     is_import,
+                    [](Rva at, std::optional<Place>) {
+                        return Callee{at.value >> 4, at.value % 8 != 0};
+                    },
                     Rva{0x4050},
                     [&] { return subject.entries.size() % 2 == 0; },
                     [&](std::uint32_t offset) { return offset < subject.entries.size() * kWordSize; },

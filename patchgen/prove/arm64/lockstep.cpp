@@ -151,7 +151,7 @@ class Lockstep {
                                      });
                 if (to && !is_base && *to % kWordSize == 0)
                     labels_.insert(*to);
-            } else if (distance.form == Form::adrp && (word(offset) & 0x1f) != kZero) {
+            } else if (distance.form == Form::adrp && (word(offset) & 0x1f) != kZero && !is_taken_as_it_is(offset)) {
                 suspects_ |= 1u << (word(offset) & 0x1f);
             }
             if (const auto copy = copy_of(word(offset)))
@@ -174,6 +174,13 @@ class Lockstep {
             mark_join(offset);
         for (const std::uint32_t offset : labels_)
             mark_join(offset);
+    }
+
+    /// True for an adrp that makes the same page of the baseline, where such are not followed.
+    bool is_taken_as_it_is(std::uint32_t offset) const {
+        const std::uint64_t page = target_of(offset);
+        return question_.takes_pages_as_they_are && page <= kRva32 &&
+               question_.patched.address(question_.entry + offset) == Place{false, {static_cast<std::uint32_t>(page)}};
     }
 
     /// True if a branch stands for an instruction that is none.
@@ -211,7 +218,7 @@ class Lockstep {
                 if (flow_of(word(offset)) != Flow::on)
                     break;
                 const std::uint32_t behind = offset + kWordSize;
-                if (ends_before_data(offset))
+                if (ends_before_data(offset) || never_returns(offset))
                     break;
                 if (behind < size_ && is_join_[behind / kWordSize]) {
                     arrive(behind, state);
@@ -229,7 +236,8 @@ class Lockstep {
             SUTURE_CHECK(step(offset, state, true));
             if (flow_of(word(offset)) != Flow::on)
                 break;
-            if (ends_before_data(offset) || (offset + kWordSize < size_ && is_join_[(offset + kWordSize) / kWordSize]))
+            if (ends_before_data(offset) || never_returns(offset) ||
+                (offset + kWordSize < size_ && is_join_[(offset + kWordSize) / kWordSize]))
                 break;
         }
         return {};
@@ -281,6 +289,23 @@ class Lockstep {
         return behind < size_ && is_data_[behind / kWordSize];
     }
 
+    /// What is known of what a direct call at `offset` leads to; nothing of any other instruction, and of a call within
+    /// the function.
+    std::optional<Callee> callee_at(std::uint32_t offset) const {
+        if (distance_of(word(offset)).form != Form::call)
+            return std::nullopt;
+        const std::uint64_t target = target_of(offset);
+        if (target > kRva32 || inside(target))
+            return std::nullopt;
+        return question_.callee(Rva{static_cast<std::uint32_t>(target)},
+                                question_.patched.address(question_.entry + offset));
+    }
+
+    bool never_returns(std::uint32_t offset) const {
+        const auto callee = callee_at(offset);
+        return callee && !callee->returns;
+    }
+
     /// Compares one instruction and sets `state` to what holds behind it, and `next_` to where else control may go.
     /// Errors count only once the states are settled, when `checking`: then all that is met is noted.
     Result<void> step(std::uint32_t offset, RegisterState& state, bool checking) {
@@ -321,7 +346,8 @@ class Lockstep {
             select(*selection, state);
             return {};
         }
-        const Registers misread = use.reads & state.not_same() & ~homed(ours, state) & ~saved(offset, state);
+        const Registers misread =
+            use.reads & state.not_same() & ~homed(ours, state) & ~saved(offset, state) & ~results(ours, state);
         if (misread) {
             for (std::uint32_t number = 0; number < kZero; ++number)
                 if (use.writes >> number & 1)
@@ -391,6 +417,19 @@ class Lockstep {
         for (const std::uint32_t number : {word & 0x1f, is_pair ? word >> 10 & 0x1f : word & 0x1f})
             if (const Value* value = state.find(number); value && value->kind == Value::Kind::left)
                 result |= 1u << number & kArguments;
+        return result;
+    }
+
+    /// The registers in which `word` reads what a call has left there for its result: a bare page that was there before
+    /// would be read for nothing but to go on from it.
+    static Registers results(std::uint32_t word, const RegisterState& state) {
+        const std::uint32_t base = word >> 5 & 0x1f;
+        const bool goes_on = page_user(word).has_value() || (word >> 25 & 5) == 4; // Arm ARM, C4.1: loads and stores
+        Registers result = 0;
+        for (const std::uint32_t number : {0u, 1u})
+            if (const Value* value = state.find(number);
+                value && value->kind == Value::Kind::clobbered && !(goes_on && base == number))
+                result |= 1u << number;
         return result;
     }
 
@@ -526,14 +565,22 @@ class Lockstep {
         auto place = question_.patched.address(at);
         const std::uint32_t result = ours & 0x1f;
         used(at);
+        if (distance.form == Form::adrp && is_taken_as_it_is(offset)) {
+            state.forget(1u << result & ~(1u << kZero));
+            if (checking_)
+                result_.pages.insert(place->rva);
+            return {};
+        }
         if (distance.form == Form::adrp) {
             if (result != kZero)
                 state.set(result, {Value::Kind::page, {static_cast<std::uint32_t>(target)}, place});
             return target <= kRva32 ? Result<void>() : failed(offset, "a page outside the image");
         }
         const Registers different = state.not_same();
-        if (distance.form == Form::call)
-            state.call();
+        if (distance.form == Form::call) {
+            const auto callee = callee_at(offset);
+            state.call(callee ? callee->kept : 0);
+        }
         state.forget(registers_of(ours).writes);
         if (target > kRva32 || !place)
             return failed(offset, fmt::format("a reference of {} leads nowhere", at.text()));
@@ -675,6 +722,28 @@ class Lockstep {
 };
 
 } // namespace
+
+Callee callee_of(ByteView code, Rva begin) {
+    constexpr std::uint64_t kMostWords = 16;   // of a helper
+    constexpr Registers kScratch = 0x40030000; // x16 and x17, which stubs use, and the link register
+    const std::uint64_t words = code.size() / kWordSize;
+    Callee callee{words <= kMostWords ? ~kScratch : 0, false};
+    for (std::uint64_t i = 0; i < words; ++i) {
+        const std::uint32_t word = *code.read<std::uint32_t>(i * kWordSize);
+        const Distance distance = distance_of(word);
+        const std::uint64_t at = begin.value + i * kWordSize;
+        const bool branches = distance.form == Form::branch || distance.form == Form::conditional_branch;
+        const std::uint64_t to = branches ? address_of(word, at) : at;
+        callee.returns |=
+            is_return(word) || flow_of(word) == Flow::anywhere || to < begin.value || to >= begin.value + code.size();
+        const RegisterUse use = registers_of(word);
+        callee.kept &= branches || is_call(word) || flow_of(word) == Flow::anywhere ? 0 : ~(use.reads | use.writes);
+    }
+    // Nor is it known where code goes that runs into what lies behind it.
+    const auto last = words != 0 ? code.read<std::uint32_t>((words - 1) * kWordSize) : std::nullopt;
+    callee.returns |= !last || (flow_of(*last) == Flow::on && !is_call(*last));
+    return callee;
+}
 
 Result<Comparison> compare(const Question& question) {
     return Lockstep(question).run();

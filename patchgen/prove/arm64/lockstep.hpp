@@ -19,6 +19,18 @@ class PatchedCode {
     virtual std::optional<Place> address(Place place) const = 0;
 };
 
+/// What a caller may rely on beside the calling convention.
+struct Callee {
+    Registers kept = 0;  ///< registers that it does not touch
+    bool returns = true; ///< false: nothing in it leads out of it
+
+    bool operator==(const Callee&) const = default;
+};
+
+/// Of a function's code, which begins at `begin`. `kept` only where that is a few instructions, one behind the other,
+/// as in the helpers that put the security cookie on the stack.
+Callee callee_of(ByteView code, Rva begin);
+
 /// What is to be compared.
 struct Question {
     const program::Function& function; ///< of the updated image
@@ -29,6 +41,9 @@ struct Question {
     std::function<std::optional<std::uint32_t>(Rva)> updated_word;
     /// Whether an address of the updated image is the slot of an import.
     std::function<bool(Rva)> is_import;
+    /// What is known of the function of the updated image that a call leads to; of the patched program's at that place
+    /// it must hold too.
+    std::function<Callee(Rva, std::optional<Place>)> callee;
     /// Where the updated image has the address of the guard's check of a call's target.
     std::optional<Rva> guard_check;
     /// Whether the function has an exception handler: then exceptions go on in code of it that nothing leads to.
@@ -44,6 +59,9 @@ struct Question {
     std::set<std::uint32_t> jumped_to;
     /// Offsets at which code goes on after an exception in this function.
     std::set<std::uint32_t> caught;
+    /// Whether pages of the baseline that have the same RVA in the updated image are taken to be the same, wherever
+    /// their addresses go. They are in Comparison::pages then.
+    bool takes_pages_as_they_are = false;
 };
 
 /// An address of the updated image that the function makes, and what the patched code makes in its place.
@@ -66,8 +84,9 @@ struct Comparison {
     };
     std::map<Rva, Veneer> veneers;                   ///< words of the package behind the function that run for it
     std::map<std::uint32_t, std::uint32_t> literals; ///< data within the function: offset and bytes
-    Registers different_at_tables = 0;               ///< registers that hold different values where a table is used
-    Registers different_when_thrown = 0;             ///< likewise, where an exception may begin
+    std::set<Rva> pages;                 ///< all of each must mean the same in the baseline, at the same address
+    Registers different_at_tables = 0;   ///< registers that hold different values where a table is used
+    Registers different_when_thrown = 0; ///< likewise, where an exception may begin
 };
 
 /// Compares the function with what stands for it, instruction by instruction along all paths: the same opcodes and

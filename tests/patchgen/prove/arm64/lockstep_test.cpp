@@ -90,6 +90,8 @@ struct Options {
     bool has_handler = false;
     std::set<std::uint32_t> prologue = {}; ///< offsets
     std::set<std::uint32_t> caught = {};
+    std::map<Rva, Callee> callees = {};
+    bool takes_pages_as_they_are = false;
 };
 
 Result<Comparison> run(const Words& ours, Words theirs, const Options& options = {}) {
@@ -107,13 +109,18 @@ Result<Comparison> run(const Words& ours, Words theirs, const Options& options =
                     patched,
                     updated_word,
                     is_import,
+                    [&](Rva at, std::optional<Place>) {
+                        const auto known = options.callees.find(at);
+                        return known != options.callees.end() ? known->second : Callee{};
+                    },
                     kGuardCheck,
                     [&] { return options.has_handler; },
                     [&](std::uint32_t offset) { return options.prologue.contains(offset); },
                     options.entries,
                     options.taken,
                     options.jumped_to,
-                    options.caught});
+                    options.caught,
+                    options.takes_pages_as_they_are});
 }
 
 void expect_met(const Result<Comparison>& result, std::vector<std::tuple<std::uint32_t, Place, Use>> wanted) {
@@ -206,6 +213,68 @@ TEST(Lockstep, ForgetsAPageThatIsOverwritten) {
 TEST(Lockstep, RefutesAPageAfterACallThatMayClobberIt) {
     const Words code{adrp(8, 3), bl(0x1000), add(0, 8, 0x18), kRet};
     expect_refuted(run(code, code), 8);
+}
+
+TEST(Lockstep, KeepsAPageInARegisterThatTheCalleeDoesNotTouch) {
+    //   adrp x1, A; bl; add x0, x1, #lo; ret
+    const Words code{adrp(1, 3), bl(0x1000), add(0, 1, 0x18), kRet};
+    EXPECT_FALSE(run(code, code, {.callees = {{Rva{0x2004}, {.kept = 1u << 2}}}}));
+    expect_met(run(code, code, {.callees = {{Rva{0x2004}, {.kept = 1u << 1}}}}),
+               {{0x2004, in_package(0x2004), Use::call}, {0x4018, in_package(0x4018), Use::address}});
+}
+
+TEST(Lockstep, ANumberThatIsReadBehindACallIsItsResult) {
+    //   adrp x0, A; blr x9; the use of x0; ret
+    constexpr std::uint32_t kMovW8W0 = 0x2a0003e8;
+    const Words code{adrp(0, 3), kBlrX9, kMovW8W0, kRet};
+    EXPECT_TRUE(run(code, code));
+    const Words other{adrp(2, 3), kBlrX9, 0x2a0203e8 /* mov w8, w2 */, kRet};
+    expect_refuted(run(other, other), 8);
+    // It may be the page still, where the callee keeps it: whoever goes on from it may rely on that.
+    for (const std::uint32_t use : {add(8, 0, 0x18), ldr_w(8, 0, 0x18), 0xf8616808u /* ldr x8, [x0, x1] */,
+                                    0xaa0003e8u /* mov x8, x0 */}) {
+        const Words page{adrp(0, 3), kBlrX9, use, kRet};
+        expect_refuted(run(page, page), 8);
+    }
+}
+
+TEST(Lockstep, NothingRunsBehindACallOfWhatNeverReturns) {
+    //   cbz w0, 1f; adrp x21, A; bl; 1: mov x1, x21; ret
+    const Words code{cbz_w0(12), adrp(21, 3), bl(0x1000), 0xaa1503e1, kRet};
+    expect_refuted(run(code, code), 12);
+    EXPECT_TRUE(run(code, code, {.callees = {{Rva{0x2008}, {.returns = false}}}}));
+}
+
+TEST(Lockstep, PagesThatAreTheBaselinesMayGoAnywhereIfTheyAreToBeTheSame) {
+    //   adrp x0, A; str x0, [sp]; ret
+    constexpr std::uint32_t kStoreX0 = 0xf90003e0;
+    const Words ours{adrp(0, 3), kStoreX0, kRet};
+    const Words theirs{adrp(0, 3 + kToBaseline), kStoreX0, kRet};
+    expect_refuted(run(ours, theirs), 4);
+    const auto found = run(ours, theirs, {.takes_pages_as_they_are = true});
+    ASSERT_TRUE(found) << found.error().message();
+    EXPECT_EQ(found->pages, std::set<Rva>{Rva{0x4000}});
+    const Words elsewhere{adrp(0, 4 + kToBaseline), kStoreX0, kRet};
+    expect_refuted(run(ours, elsewhere, {.takes_pages_as_they_are = true}), 4);
+}
+
+TEST(CalleeOf, KeepsWhatAShortFunctionWithoutBranchesDoesNotName) {
+    const auto callee = [](const Words& words) {
+        return callee_of(ByteView(reinterpret_cast<const std::uint8_t*>(words.data()), words.size() * kWordSize),
+                         kBegin);
+    };
+    //   sub sp, sp, #16; adrp x17, A; ldr x17, [x17]; sub x17, sp, x17; str x17, [sp, #8]; ret
+    const Callee cookie = callee({0xd10043ff, adrp(17, 3), 0xf9400231, 0xcb3163f1, 0xf90007f1, kRet});
+    EXPECT_TRUE(cookie.returns);
+    EXPECT_EQ(cookie.kept & 0x40030002, 2u); // x1, and not what stubs use
+    EXPECT_EQ(callee({adrp(8, 3), 0xaa0803e0, kRet}).kept & 0x103, 2u);
+    EXPECT_EQ(callee({bl(0x1000), kRet}).kept, 0u);
+    EXPECT_EQ(callee({cbz_w0(8), kNop, kRet}).kept, 0u);
+    EXPECT_FALSE(callee({kNop, bl(0x1000)}).returns);
+    EXPECT_FALSE(callee({kNop, b(-4)}).returns);
+    EXPECT_TRUE(callee({kNop, b(0x1000)}).returns);
+    EXPECT_TRUE(callee({bl(0x1000), kNop}).returns);
+    EXPECT_TRUE(callee({kNop, 0xd61f0200 /* br x16 */}).returns);
 }
 
 TEST(Lockstep, KeepsAPageInARegisterThatCallsPreserve) {
