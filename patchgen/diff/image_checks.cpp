@@ -3,6 +3,7 @@
 #include "patchgen/diff/function_diff.hpp"
 #include "patchgen/diff/loader_settings.hpp"
 #include "patchgen/diff/resources.hpp"
+#include "patchgen/diff/unexplained.hpp"
 #include "patchgen/diff/unreached.hpp"
 #include "patchgen/match/fingerprint.hpp"
 #include "patchgen/program/initialisers.hpp"
@@ -53,6 +54,8 @@ class Checker {
         resources();
         functions_that_are_data();
         unreached();
+        if (changed_.empty() && refusals_.empty())
+            unexplained();
         return std::move(refusals_);
     }
 
@@ -485,6 +488,16 @@ class Checker {
     void unreached() {
         if (const auto at = different_unreached(pairing_))
             refuse(Code::not_decoded, *at, "bytes in a code section differ that nothing is known to lead to");
+    }
+
+    void unexplained() {
+        const Unexplained data = unexplained_data(pairing_);
+        if (data.read_only)
+            refuse(Code::data_unmapped, *data.read_only,
+                   "it differs from all that the baseline has, no function does, and nothing is known to lead there");
+        if (data.grown)
+            refuse(Code::data_resized, *data.grown,
+                   "the section does not end where it did, and this is the last variable in it");
     }
 
     const Pairing& pairing_;

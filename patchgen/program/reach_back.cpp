@@ -27,12 +27,25 @@ bool join_low(std::int32_t& mine, std::int32_t other, bool sinks) {
     return true;
 }
 
+/// What is something else on another way, such as a text that stands for one that is missing, is not gone through as a
+/// table is.
+bool join_address(std::int32_t& mine, std::int32_t other, bool sinks) {
+    if (mine == Lows::kNone || other != Lows::kNone)
+        return mine != Lows::kNone && join_low(mine, other, sinks);
+    mine = Lows::kNone;
+    return true;
+}
+
 } // namespace
+
+std::int32_t Lows::one_of(std::int32_t a, std::int32_t b) {
+    return a == kNone || b == kNone ? kNone : std::min(a, b);
+}
 
 bool Lows::join(const Lows& other, bool sinks) {
     bool lower = false;
     for (std::size_t i = 0; i < kRegisters; ++i) {
-        lower |= join_low(address[i], other.address[i], sinks);
+        lower |= join_address(address[i], other.address[i], sinks);
         lower |= join_low(number[i], other.number[i], sinks);
     }
     for (std::size_t i = 0; i < kRegisters; ++i)
@@ -76,8 +89,11 @@ std::int32_t Lows::sum(std::int32_t low, std::int64_t number) {
 }
 
 std::int32_t Lows::sum_of_lows(std::int32_t low, std::int32_t number, std::int64_t scale) {
-    if (number == kNone || low == kNone)
+    if (low == kNone)
         return low;
+    // `table[c - '0']`: compilers move the table, not the character, before the sum or behind it.
+    if (number == kNone)
+        return low == kOpen ? kOpen : kNone;
     return number == kOpen ? kOpen : sum(low, number * scale);
 }
 

@@ -29,9 +29,12 @@ struct Lows {
         return a == kAnySwitch ? b : b == kAnySwitch || a == b ? a : kAnySwitch;
     }
 
+    /// The lows of two addresses, one of which is taken.
+    static std::int32_t one_of(std::int32_t a, std::int32_t b);
     /// A low and a number that is added to it.
     static std::int32_t sum(std::int32_t low, std::int64_t number);
-    /// The same where the number is a low itself. What is not known to be negative is taken for positive.
+    /// The same where the number is a low itself. What is not known to be negative is taken for positive, and for as
+    /// much as an address is moved back.
     static std::int32_t sum_of_lows(std::int32_t low, std::int32_t number, std::int64_t scale);
 
     void clear(std::size_t reg) {
@@ -42,7 +45,7 @@ struct Lows {
     void store(std::uint8_t base, std::int64_t distance, std::int32_t low);
     std::int32_t load(std::uint8_t base, std::int64_t distance) const;
 
-    /// Takes what others hold, too. True if something is lower than it was. `sinks`: what gets lower has no end.
+    /// Takes what others hold, too. True if something changes. `sinks`: what gets lower has no end.
     bool join(const Lows& other, bool sinks);
     std::size_t places() const { return on_stack_.size(); }
 

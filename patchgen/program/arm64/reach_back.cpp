@@ -131,7 +131,7 @@ class Follower {
             clear(kResults, now);
             return;
         case Operation::choose:
-            return set(std::min(now.address[rn], now.address[rm]), std::min(now.number[rn], now.number[rm]));
+            return set(Lows::one_of(now.address[rn], now.address[rm]), std::min(now.number[rn], now.number[rm]));
         case Operation::extend:
             return set(Lows::kNone, Lows::kNone);
         case Operation::copy:

@@ -159,7 +159,7 @@ class Follower {
             if (instruction.meta.category == ZYDIS_CATEGORY_CMOV) {
                 const auto place = stack_place(operands[1]);
                 const Low address = place ? now.load(place->first, place->second) : now.address[src];
-                set(std::min(now.address[dst], address), std::min(now.number[dst], now.number[src]));
+                set(Lows::one_of(now.address[dst], address), std::min(now.number[dst], now.number[src]));
                 return;
             }
             break;
