@@ -11,6 +11,7 @@ set_property(CACHE SUTURE_UNITY PROPERTY STRINGS OFF tests ON)
 set(SUTURE_APART
   engine/patch/code_map.cpp patchgen/diff/unreached.cpp
   tests/engine/isa/x64/x64_isa_test.cpp tests/engine/package/contents_rules_test.cpp
+  tests/engine/package/manifest_rules_test.cpp
   tests/engine/patch/quiescence_test.cpp tests/engine/patch/stack_walk_arm64_test.cpp
   tests/engine/patch/stack_walk_test.cpp tests/engine/pe/load_config_test.cpp tests/engine/pe/tls_test.cpp
   tests/loader/trust/trust_anchor_test.cpp
