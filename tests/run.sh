@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Sets up, builds and runs the tests; those of suture.exe with --windows [--quick] (tests/windows/run.sh).
 #
-#   tests/run.sh          everything: unit tests, also under ASan and UBSan, scenarios, whole images, the long runs, and
-#                         what --arm64-vm does
+#   tests/run.sh          unit tests, also under ASan and UBSan, scenarios, whole images, the long runs
 #   tests/run.sh --quick  the everyday tests: unit tests and one pass over the scenarios
 #   tests/run.sh --arm64-vm  builds for Arm64 as well: unit tests of the engine under qemu-user, packages made there and
 #                         here, and the scenarios in an Arm64 machine with Wine (tests/arm64-vm)
+#   tests/run.sh --everything  both, the machine beside the builds
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "${1:-}" != --windows ] || exec tests/windows/run.sh "${2:-}"
@@ -15,7 +15,8 @@ case "${1:-}" in
   '') ;;
   --quick) parts=quick ;;
   --arm64-vm) parts=arm64 ;;
-  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  --everything) parts=everything ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 say() { printf '\n== %s\n' "$*"; }
@@ -67,11 +68,13 @@ emulated() {
   build/bin/emulated_bench
 }
 
-arm64=--arm64 gently='nice -n 10'
-[ $parts != quick ] || arm64='' gently=''
+arm64= gently=
+case $parts in
+  arm64 | everything) arm64=--arm64 gently='nice -n 10' ;;
+esac
 cmake/setup-debian.sh $arm64
 
-if [ $parts != quick ]; then
+if [ -n "$arm64" ]; then
   # The first time, the machine's image takes minutes, most of them on one processor or on the network.
   beside image tests/arm64-vm/machine.sh prepare
   say "build for Arm64"
@@ -84,7 +87,7 @@ fi
 
 say "build"
 case $parts in
-  all) configure "$preset" ${CI:+-DSUTURE_UNITY=tests} ;;
+  all | everything) configure "$preset" ${CI:+-DSUTURE_UNITY=tests} ;;
   *) configure "$preset" ;;
 esac
 if [ $parts = arm64 ]; then
@@ -92,15 +95,19 @@ if [ $parts = arm64 ]; then
 else
   $gently cmake --build --preset "$preset" -- --quiet
 fi
-[ $parts = quick ] || emulated
+[ -z "$arm64" ] || emulated
 
-if [ $parts = all ]; then
+whole=
+case $parts in
+  all | everything) whole=yes ;;
+esac
+if [ -n "$whole" ]; then
   say "unit tests under ASan and UBSan"
   configure asan ${CI:+-DSUTURE_WERROR=ON}
   $gently cmake --build --preset asan --target unit-tests -- --quiet
   $gently ctest --preset asan -j "$jobs" -L unit --output-on-failure
 fi
-if [ $parts != quick ]; then
+if [ -n "$arm64" ]; then
   say "scenarios in an Arm64 machine"
   finish machine
 fi
@@ -109,8 +116,8 @@ if [ $parts != arm64 ]; then
   # Scenarios start services, and the machine may be small: a test for each processor.
   tests -j "$jobs" -LE long
 fi
-if [ $parts = all ]; then
+if [ -n "$whole" ]; then
   say "long runs"
-  tests -j "$jobs" -L long -V
+  tests -L long -V
 fi
 say "all tests passed in $((SECONDS - started)) s"
