@@ -493,8 +493,9 @@ class Checker {
     void unexplained() {
         const Unexplained data = unexplained_data(pairing_);
         if (data.read_only)
-            refuse(Code::data_unmapped, *data.read_only,
-                   "it differs from all that the baseline has, no function does, and nothing is known to lead there");
+            refuse(Code::data_extent_unknown, *data.read_only,
+                   "the baseline has nothing like it, and nothing is known to lead there: it may belong to what lies "
+                   "behind");
         if (data.grown)
             refuse(Code::data_resized, *data.grown,
                    "the section does not end where it did, and this is the last variable in it");
