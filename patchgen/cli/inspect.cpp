@@ -104,7 +104,7 @@ std::string package_text(const Package& package, const std::string& path, std::s
         text += fmt::format("control-flow guard lets calls lead to {} of the package and {} more of the baseline\n",
                             counted(manifest.call_targets.size(), "function"), manifest.baseline_call_targets.size());
     text += counted(package.relocations().size(), "relocation") + ", " +
-            counted(package.runtime_functions().size(), "entry") + " of unwind data\n";
+            counted(package.runtime_functions().size(), "record") + " of unwind data\n";
     text += counted(manifest.functions.size(), "function") + " redirected\n";
     ShownCode code(disassembler);
     for (const Replacement& function : manifest.functions)
