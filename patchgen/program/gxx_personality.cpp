@@ -10,6 +10,8 @@ namespace {
 
 /// Largest code of such a handler, in bytes; GCC's have 39 at most.
 constexpr std::uint32_t kMaxSize = 64;
+/// Largest code of what it hands on to, likewise; theirs have some 1,500. Many handlers may lead to one.
+constexpr std::uint32_t kMaxSearched = 4096;
 
 /// Codes of GCC's exceptions (libgcc/unwind-seh.c): one that was thrown, and one that is on its way to its handler.
 constexpr std::uint32_t kThrown = 0x20474343;
@@ -21,7 +23,9 @@ constexpr std::uint64_t kMinusClass = ~kClass + 1;
 /// True if the function's code holds the bytes of a constant.
 template <class T>
 bool holds(const Program& program, const Function& function, T constant) {
-    const auto code = program.image().bytes_at(function.range.begin, function.range.size);
+    const auto code = function.range.size <= kMaxSearched
+                          ? program.image().bytes_at(function.range.begin, function.range.size)
+                          : std::nullopt;
     const auto bytes = std::bit_cast<std::array<std::uint8_t, sizeof(T)>>(constant);
     return code && !std::ranges::search(*code, bytes).empty();
 }

@@ -154,7 +154,8 @@ class Equivalence {
     Result<void> compare_handler(const program::Function& function, Rva at, const pe::RuntimeFunction& from,
                                  const pe::RuntimeFunction& to);
     const program::Function* emitted_around(Rva ours, Rva theirs) const;
-    Result<void> follow_code(const Goal& goal, Rva ours, Rva theirs, bool is_entered);
+    Result<void> follow_code(const Goal& goal, Rva ours, Rva theirs);
+    Result<void> follow_caught(const Goal& goal, const std::vector<std::pair<Rva, Rva>>& places);
     Result<void> follow_type(const Goal& goal, Rva ours, Place theirs);
     Result<void> follow_descriptor(const Goal& goal, Rva ours, Rva theirs);
     Result<void> follow_distance(const Goal& goal, Rva ours, Rva theirs);

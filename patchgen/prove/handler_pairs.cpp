@@ -317,22 +317,37 @@ const program::Function* Equivalence::emitted_around(Rva ours, Rva theirs) const
     return same ? function : nullptr;
 }
 
-/// `is_entered`: control may come there.
-Result<void> Equivalence::follow_code(const Goal& goal, Rva ours, Rva theirs, bool is_entered) {
-    const program::Function* around = emitted_around(ours, theirs);
-    if (around && is_arm64_ && is_entered) {
-        const std::uint32_t offset = ours - around->range.begin;
-        const Place entry = Place{true, theirs} - offset;
-        Entries& entries = code_pairs_.at({around->range.begin, entry});
-        if (offset != 0 && entries.caught.insert(offset).second)
-            SUTURE_CHECK(compare_arm64_code(*around, entry, entries));
-    }
-    if (around)
+Result<void> Equivalence::follow_code(const Goal& goal, Rva ours, Rva theirs) {
+    if (emitted_around(ours, theirs))
         return run();
     if (!updated_.function_at(ours))
         return failed(goal, fmt::format("its exception data leads to 0x{:x}, that of {} to package+0x{:x}", ours.value,
                                         goal.place.text(), theirs.value));
     follow({ours, {true, theirs}, Use::jump, 0, goal.referrer, goal.at, goal.different});
+    return run();
+}
+
+/// Code to which control comes by an exception.
+Result<void> Equivalence::follow_caught(const Goal& goal, const std::vector<std::pair<Rva, Rva>>& places) {
+    for (const auto& [ours, theirs] : places)
+        SUTURE_CHECK(follow_code(goal, ours, theirs));
+    if (!is_arm64_)
+        return {};
+    // A function is compared again once, however many places of it a table lists.
+    std::map<std::tuple<Rva, Place>, const program::Function*> entered;
+    for (const auto& [ours, theirs] : places) {
+        const program::Function* around = emitted_around(ours, theirs);
+        const std::uint32_t offset = around ? ours - around->range.begin : 0;
+        if (offset == 0)
+            continue;
+        const auto pair = code_pairs_.find({around->range.begin, Place{true, theirs} - offset});
+        if (pair == code_pairs_.end())
+            return failed(goal, fmt::format("package+0x{:x} is code that was not compared", theirs.value));
+        if (pair->second.caught.insert(offset).second)
+            entered.emplace(pair->first, around);
+    }
+    for (const auto& [pair, function] : entered)
+        SUTURE_CHECK(compare_arm64_code(*function, std::get<Place>(pair), code_pairs_.at(pair)));
     return run();
 }
 
@@ -390,7 +405,7 @@ Result<void> Equivalence::follow_distance(const Goal& goal, Rva ours, Rva theirs
 Result<void> Equivalence::follow_places(const Goal& goal, const program::Function& function, Rva at,
                                         const std::vector<std::pair<Rva, Rva>>& places) {
     for (std::size_t i = 0; i < places.size(); ++i) {
-        SUTURE_CHECK(follow_code(goal, places[i].first, places[i].second, false));
+        SUTURE_CHECK(follow_code(goal, places[i].first, places[i].second));
         if (i > 0 && (places[i].first < places[i - 1].first || places[i].second < places[i - 1].second))
             return failed(goal, "its states do not lie in the order of its code");
     }
@@ -425,13 +440,12 @@ Result<void> Equivalence::compare_handler(const program::Function& function, Rva
                                                              : LsdaWalk(found).run(both);
     if (!same || found.furthest > from.range.size)
         return failed(goal, fmt::format("its exception data and that of {} differ", goal.place.text()));
-    for (const auto& [ours, theirs] : found.code)
-        SUTURE_CHECK(follow_code(goal, ours, theirs, true));
     for (const std::uint32_t pad : found.pads)
-        SUTURE_CHECK(follow_code(goal, from.range.begin + pad, to.range.begin + pad, true));
+        found.code.emplace_back(from.range.begin + pad, to.range.begin + pad);
+    SUTURE_CHECK(follow_caught(goal, found.code));
     for (std::size_t i = 0; i < found.stretches.size(); i += 2) {
         const auto &begin = found.stretches[i], &last = found.stretches[i + 1];
-        SUTURE_CHECK(follow_code(goal, begin.first, begin.second, false));
+        SUTURE_CHECK(follow_code(goal, begin.first, begin.second));
         // One stretch of code of one function: nothing else comes to lie in it.
         const auto next = emitted_.upper_bound(begin.second);
         if (!emitted_around(last.first, last.second) || (next != emitted_.end() && next->first <= last.second))

@@ -56,9 +56,9 @@ Result<void> Equivalence::follow_page(const Function& function, Rva page) {
          next != updated_.data().end() && next->range.begin.value < range.end(); ++next)
         if (next->range.overlaps(range))
             same(next->range, Use::address, 0);
-    for (const pe::ImportSlot& slot : updated_.imports())
-        if (range.contains(slot.slot))
-            same({slot.slot, 8}, Use::read, 8);
+    for (auto slot = std::ranges::lower_bound(updated_.imports(), page, {}, &pe::ImportSlot::slot);
+         slot != updated_.imports().end() && range.contains(slot->slot); ++slot)
+        same({slot->slot, 8}, Use::read, 8);
     // The rest is what the linker made, or nothing.
     std::ranges::sort(known);
     std::uint64_t at = page.value;
